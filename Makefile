@@ -1,0 +1,65 @@
+# Everything a developer or a first-time user runs. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# One profile and one set of features for everything, so that nothing is built twice.
+CARGO := cargo
+BUILD := --release --workspace --locked
+
+.PHONY: help run build test check format lint test-rust test-web test-browser types deny tools node clean
+
+help: ## Lists the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+run: node ## Builds everything and serves it on http://localhost:8080
+	$(CARGO) run --release --locked
+
+build: node ## Builds the binary, web client included, into target/release/stoa
+	$(CARGO) build $(BUILD)
+
+test: tools check test-web test-rust test-browser ## Formatting, lints and every test; installs what is missing
+	@echo "make test: all parts passed"
+
+check: format lint ## Formatting and lints
+
+format: node ## Checks the formatting
+	$(CARGO) fmt --all --check
+	cd web-client && npm run --silent format:check
+
+lint: node ## Clippy and the TypeScript compiler, warnings denied
+	$(CARGO) clippy $(BUILD) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(BUILD) --no-deps --document-private-items --quiet
+	cd web-client && npm run --silent typecheck
+
+test-rust: node ## Unit, property, contract, architecture and whole-binary tests
+	$(CARGO) test $(BUILD)
+
+test-web: node ## Tests of the SDK, the provider and the app without a browser, and their sizes
+	cd web-client && npm test --silent
+
+test-browser: tools build ## Calls and notes in real browsers
+	cd tests/browser && npx --no-install playwright test
+
+types: ## Writes the SDK's wire types from the Rust types
+	STOA_WRITE_TYPES=1 $(CARGO) test $(BUILD) -p stoa-signaling-core typescript
+
+deny: ## Checks licences, bans and sources of dependencies (needs cargo-deny)
+	$(CARGO) deny check bans licenses sources
+
+# npm packages; cargo's build script does the same for the web client when make is not used.
+node:
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer with npm" >&2; exit 1; }
+	@[ web-client/node_modules/.package-lock.json -nt web-client/package-lock.json ] || (cd web-client && npm ci --no-audit --no-fund)
+
+# What the browser tests need: Debian's browsers, a font, a sound server (Firefox's audio clock stands still without one), npm packages without browser downloads.
+tools: node
+	@missing=(); for package in chromium firefox-esr fonts-dejavu-core pulseaudio; do \
+	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing+=($$package); done; \
+	  if [ $${#missing[@]} -gt 0 ]; then echo "installing $${missing[*]}"; \
+	    apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; fi
+	@[ tests/browser/node_modules/.package-lock.json -nt tests/browser/package-lock.json ] || \
+	  (cd tests/browser && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund)
+
+clean: ## Removes what was built
+	rm -rf target web-client/node_modules web-client/*/dist tests/browser/node_modules tests/browser/test-results

@@ -1,0 +1,12 @@
+//! How bytes move: batched UDP (recvmmsg and GRO on the way in, GSO on the way out) and the loop of the media workers.
+//!
+//! A worker owns one socket per UDP address, shared out between workers by the kernel (`SO_REUSEPORT`), and plugs
+//! [`Handler`]s into its loop. The sockets outlive a panic inside a handler; only the handler is rebuilt.
+
+mod group;
+mod handler;
+mod socket;
+mod worker;
+
+pub use group::{Group, GroupError};
+pub use handler::Handler;

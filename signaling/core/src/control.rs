@@ -1,0 +1,209 @@
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
+
+use crate::close::CloseCode;
+use crate::edge::Edge;
+use crate::limits::Limits;
+use crate::message::IceServer;
+use crate::owner::Owner;
+use crate::seam::ToEdge;
+
+/// The control plane of a single process: one edge and one owner, joined.
+#[derive(Debug)]
+pub struct Control {
+    edge: Edge,
+    owner: Owner,
+    events: VecDeque<Event>,
+}
+
+/// What the driver reports. Connection ids are the driver's and are never reused.
+#[derive(Debug)]
+pub enum Command {
+    /// A socket was accepted.
+    Opened {
+        /// Its id.
+        connection: ConnectionId,
+        /// What its client shall use for ICE; depends on the address it reached us by.
+        ice_servers: Vec<IceServer>,
+    },
+    /// A text message arrived.
+    Text {
+        /// On which socket.
+        connection: ConnectionId,
+        /// Its content.
+        text: String,
+    },
+    /// A binary message arrived.
+    Binary {
+        /// On which socket.
+        connection: ConnectionId,
+    },
+    /// A message was refused because of its size.
+    TooLarge {
+        /// On which socket.
+        connection: ConnectionId,
+    },
+    /// A WebSocket ping or pong arrived.
+    Heard {
+        /// On which socket.
+        connection: ConnectionId,
+    },
+    /// Bytes of [`Action::Send`] reached the kernel.
+    Written {
+        /// On which socket.
+        connection: ConnectionId,
+        /// How many.
+        bytes: usize,
+    },
+    /// The socket is gone.
+    Closed {
+        /// Which.
+        connection: ConnectionId,
+        /// The client's close code, if it closed with one.
+        code: Option<u16>,
+    },
+    /// The process is about to end: send everybody away and accept nobody.
+    Drain,
+}
+
+/// Something to do with a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Which.
+    pub connection: ConnectionId,
+    /// What.
+    pub action: Action,
+}
+
+/// What to do with a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// It now carries this session.
+    Bind(SessionId),
+    /// Send a text message (UTF-8).
+    Send(Bytes),
+    /// Send a WebSocket ping.
+    Ping,
+    /// Close it; nothing follows.
+    Close(CloseCode),
+}
+
+/// A fact for logs and counters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A session began or was taken up again on a socket.
+    SessionBound {
+        /// The session.
+        session: SessionId,
+        /// Its participant.
+        participant: ParticipantId,
+        /// Its room.
+        room: String,
+        /// Whether it existed before.
+        resumed: bool,
+    },
+    /// A session is over.
+    SessionEnded {
+        /// Which.
+        session: SessionId,
+    },
+    /// A `hello` was refused by the room's owner.
+    Refused {
+        /// With which code.
+        code: CloseCode,
+    },
+}
+
+/// Present numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Open sockets.
+    pub connections: usize,
+    /// Sessions, those without a socket included.
+    pub sessions: usize,
+    /// Rooms with somebody in them.
+    pub rooms: usize,
+}
+
+impl Control {
+    /// An empty control plane. `seed` must be unpredictable: ids and resume secrets come from it.
+    #[must_use]
+    pub fn new(limits: Limits, seed: [u8; 32]) -> Self {
+        Self { edge: Edge::new(limits), owner: Owner::new(limits, seed), events: VecDeque::new() }
+    }
+
+    /// Takes in one report of the driver.
+    pub fn handle_command(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Opened { connection, ice_servers } => self.edge.opened(connection, ice_servers, now),
+            Command::Text { connection, text } => self.edge.text(connection, &text, now),
+            Command::Binary { connection } => self.edge.binary(connection),
+            Command::TooLarge { connection } => self.edge.too_large(connection),
+            Command::Heard { connection } => self.edge.heard(connection, now),
+            Command::Written { connection, bytes } => self.edge.written(connection, bytes),
+            Command::Closed { connection, code } => self.edge.closed(connection, code),
+            Command::Drain => self.edge.drain(|| self.owner.random()),
+        }
+        self.settle(now);
+    }
+
+    /// Fires everything due at `now`; afterwards `poll_timeout` is later than `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.edge.handle_timeout(now);
+        self.owner.handle_timeout(now);
+        self.settle(now);
+    }
+
+    /// Takes the next thing to do with a socket.
+    pub fn poll_transmit(&mut self) -> Option<Outgoing> {
+        self.edge.poll_outgoing()
+    }
+
+    /// Takes the next fact.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When `handle_timeout` wants to be called; `None` means nothing is pending.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.edge.poll_timeout(), self.owner.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Present numbers.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats { connections: self.edge.connections(), sessions: self.owner.sessions(), rooms: self.owner.rooms() }
+    }
+
+    /// Carries messages between edge and owner until both are quiet.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            if let Some(message) = self.edge.poll_owner() {
+                self.owner.handle(message, now);
+            } else if let Some(message) = self.owner.poll_edge() {
+                self.note(&message);
+                self.edge.handle(message);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn note(&mut self, message: &ToEdge) {
+        match message {
+            ToEdge::Bind { session, participant, room, resumed, .. } => self.events.push_back(Event::SessionBound {
+                session: *session,
+                participant: *participant,
+                room: room.to_string(),
+                resumed: *resumed,
+            }),
+            ToEdge::Ended { session } => self.events.push_back(Event::SessionEnded { session: *session }),
+            ToEdge::Refuse { code, .. } => self.events.push_back(Event::Refused { code: *code }),
+            ToEdge::Send { .. } | ToEdge::Close { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,97 @@
+use std::time::Duration;
+
+use crate::message::WireLimits;
+
+/// What the control plane accepts and for how long it waits. Every queue has its bound here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest frame from a client, in bytes.
+    pub frame_bytes: usize,
+    /// Largest first frame, in bytes: nobody is known yet.
+    pub hello_bytes: usize,
+    /// How long a socket may stay without `hello`.
+    pub hello_timeout: Duration,
+    /// Longest name of a participant, in Unicode scalar values.
+    pub name_chars: usize,
+    /// Most open sockets.
+    pub connections: usize,
+    /// Most rooms.
+    pub rooms: usize,
+    /// Most participants of one room.
+    pub room_participants: usize,
+    /// Silence after which the server pings.
+    pub heartbeat: Duration,
+    /// Silence after which a socket counts as lost.
+    pub silence: Duration,
+    /// Bytes waiting for one socket before its reader counts as too slow.
+    pub queue_bytes: usize,
+    /// How long a socket may accept nothing while something waits for it.
+    pub stall_timeout: Duration,
+    /// Bytes handed to one socket and not yet written by it.
+    pub in_flight_bytes: usize,
+    /// Bytes kept for a resume.
+    pub resume_bytes: usize,
+    /// Frames kept for a resume.
+    pub resume_frames: usize,
+    /// How long a session without a socket may be resumed.
+    pub resume_window: Duration,
+    /// From a closed page to its participant leaving.
+    pub leave_grace: Duration,
+    /// From a broken socket to its participant leaving.
+    pub lost_grace: Duration,
+    /// Sustained frames per second from one socket.
+    pub frame_rate: u32,
+    /// Frames that may come at once.
+    pub frame_burst: u32,
+    /// Refused frames (unreadable, or beyond the rate) before the socket is closed.
+    pub refused_frames: u32,
+    /// Over how long the clients' returns are spread after a restart.
+    pub reconnect_spread: Duration,
+}
+
+impl Limits {
+    /// The part that clients are told.
+    #[must_use]
+    pub fn on_the_wire(&self) -> WireLimits {
+        WireLimits {
+            frame_bytes: self.frame_bytes as u64,
+            name_chars: self.name_chars as u64,
+            room_participants: self.room_participants as u64,
+            heartbeat_ms: milliseconds(self.heartbeat),
+            resume_ms: milliseconds(self.resume_window),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_bytes: 64 * 1024,
+            hello_bytes: 16 * 1024,
+            hello_timeout: Duration::from_secs(5),
+            name_chars: 64,
+            connections: 100_000,
+            rooms: 20_000,
+            room_participants: 2,
+            heartbeat: Duration::from_secs(15),
+            silence: Duration::from_secs(20),
+            queue_bytes: 256 * 1024,
+            stall_timeout: Duration::from_secs(5),
+            in_flight_bytes: 64 * 1024,
+            resume_bytes: 1024 * 1024,
+            resume_frames: 1024,
+            resume_window: Duration::from_secs(120),
+            leave_grace: Duration::from_secs(5),
+            lost_grace: Duration::from_secs(10),
+            frame_rate: 50,
+            frame_burst: 300,
+            refused_frames: 64,
+            reconnect_spread: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Milliseconds for the wire; a duration too long for them is a mistake in [`Limits`], and saturates.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,389 @@
+//! The frames of the wire protocol `stoa.v1.json`; `PROTOCOL.md` is their prose.
+//!
+//! Unknown fields are ignored, unknown types are refused. The TypeScript types of the SDK are generated from here.
+
+use serde::{Deserialize, Serialize};
+use stoa_base_types::{ParticipantId, SessionId};
+
+/// A frame from a browser: the envelope and one message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ClientFrame {
+    /// Chosen by the client, increasing; the reply (`ok` or `error`) echoes it, and a repeated request is answered once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub cid: Option<u64>,
+    /// Every server frame up to this `seq` has arrived (cumulative).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub ack: Option<u64>,
+    /// What is asked.
+    #[serde(flatten)]
+    pub message: ClientMessage,
+}
+
+/// What a client may say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum ClientMessage {
+    /// The first frame on every socket: enters a room, or resumes a session.
+    Hello {
+        /// Name of the room, as in its link.
+        room: String,
+        /// Name to show to the others.
+        name: String,
+        /// Optional parts of the protocol that the client speaks.
+        #[serde(default)]
+        features: Vec<String>,
+        /// What the participant publishes at first.
+        #[serde(default)]
+        media: MediaState,
+        /// Proof of rights, when the server asks for one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        token: Option<String>,
+        /// The session to take up again after a lost socket.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        resume: Option<Resume>,
+    },
+    /// Carries nothing but the envelope's `ack`.
+    Ack {},
+    /// Asks for a `pong`: how a client finds a half-open socket.
+    Ping {},
+    /// Leaves the room for good.
+    Leave {},
+    /// Changes the name that others see.
+    Rename {
+        /// The new name.
+        name: String,
+    },
+    /// Says what the participant publishes now.
+    Media {
+        /// The whole new state.
+        media: MediaState,
+    },
+    /// Hands an SDP description to another participant of the room.
+    Description {
+        /// Who shall get it.
+        #[cfg_attr(test, ts(type = "string"))]
+        to: ParticipantId,
+        /// Generation of the link between the two; the higher one wins.
+        link: u32,
+        /// The description.
+        description: Description,
+    },
+    /// Hands an ICE candidate to another participant of the room.
+    Candidate {
+        /// Who shall get it.
+        #[cfg_attr(test, ts(type = "string"))]
+        to: ParticipantId,
+        /// Generation of the link it belongs to.
+        link: u32,
+        /// The candidate; `null` means that there are no more.
+        candidate: Option<Candidate>,
+    },
+}
+
+/// Proof that a session is the client's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Resume {
+    /// From the last `welcome`.
+    #[cfg_attr(test, ts(type = "string"))]
+    pub session: SessionId,
+    /// From the last `welcome`; changes with every resume.
+    pub secret: String,
+    /// The last `seq` that arrived.
+    pub last_seq: u64,
+}
+
+/// What a participant publishes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct MediaState {
+    /// The microphone is on.
+    pub microphone: bool,
+    /// The camera is on.
+    pub camera: bool,
+    /// A screen is shared.
+    pub screen: bool,
+}
+
+/// An SDP description as `RTCSessionDescription` has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Description {
+    /// Offer or answer.
+    #[serde(rename = "type")]
+    pub kind: DescriptionKind,
+    /// The session description, RFC 8866.
+    pub sdp: String,
+}
+
+/// The two kinds of description that travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum DescriptionKind {
+    /// A proposal.
+    Offer,
+    /// The reply to one.
+    Answer,
+}
+
+/// An ICE candidate as `RTCIceCandidate` has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Candidate {
+    /// The candidate attribute, RFC 8839.
+    pub candidate: String,
+    /// The media section it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub sdp_mid: Option<String>,
+    /// Index of that section.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub sdp_m_line_index: Option<u16>,
+    /// The ICE generation it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub username_fragment: Option<String>,
+}
+
+/// A frame from the server: the envelope and one message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ServerFrame {
+    /// Number within the session, from 1; 0 marks frames about this socket alone, which are neither acknowledged nor
+    /// repeated.
+    pub seq: u64,
+    /// The request that this answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub cid: Option<u64>,
+    /// What is said.
+    #[serde(flatten)]
+    pub message: ServerMessage,
+}
+
+/// What the server may say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum ServerMessage {
+    /// Answers `hello`.
+    Welcome {
+        /// Id of the session, for a resume.
+        #[cfg_attr(test, ts(type = "string"))]
+        session: SessionId,
+        /// Secret for the next resume.
+        resume_secret: String,
+        /// The client's own participant.
+        #[cfg_attr(test, ts(type = "string"))]
+        participant: ParticipantId,
+        /// Whether the session asked for was taken up again; if so, the missed frames follow.
+        resumed: bool,
+        /// Why a wanted resume failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        resume_failure: Option<ResumeFailure>,
+        /// The room as it is now; absent when `resumed`, since the missed frames tell the rest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        room: Option<RoomState>,
+        /// For `RTCPeerConnection`.
+        ice_servers: Vec<IceServer>,
+        /// What the server accepts.
+        limits: WireLimits,
+    },
+    /// The request with this `cid` was carried out.
+    Ok {},
+    /// The request with this `cid` was refused, or a frame could not be read.
+    Error {
+        /// For programs.
+        code: ErrorCode,
+        /// For people: what was wrong and how to mend it.
+        message: String,
+        /// When to try again, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        retry_after_ms: Option<u64>,
+    },
+    /// Answers `ping`.
+    Pong {},
+    /// Somebody entered the room.
+    ParticipantJoined {
+        /// Who.
+        participant: Participant,
+    },
+    /// Name, media or connection of a participant changed.
+    ParticipantChanged {
+        /// The whole new state.
+        participant: Participant,
+    },
+    /// Somebody left the room.
+    ParticipantLeft {
+        /// Who.
+        #[cfg_attr(test, ts(type = "string"))]
+        participant: ParticipantId,
+        /// How.
+        reason: LeaveReason,
+    },
+    /// An SDP description from another participant.
+    Description {
+        /// Who sent it.
+        #[cfg_attr(test, ts(type = "string"))]
+        from: ParticipantId,
+        /// Generation of the link.
+        link: u32,
+        /// The description.
+        description: Description,
+    },
+    /// An ICE candidate from another participant.
+    Candidate {
+        /// Who sent it.
+        #[cfg_attr(test, ts(type = "string"))]
+        from: ParticipantId,
+        /// Generation of the link.
+        link: u32,
+        /// The candidate; `null` means that there are no more.
+        candidate: Option<Candidate>,
+    },
+    /// The server is about to close this socket; connect again after the given time.
+    Reconnect {
+        /// How long to wait, in milliseconds; spread over the clients.
+        after_ms: u64,
+    },
+}
+
+/// Everything there is to know about a room on entering it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct RoomState {
+    /// Its name, in canonical form.
+    pub name: String,
+    /// How media travels.
+    pub topology: Topology,
+    /// Everybody present in order of arrival, the client itself included.
+    pub participants: Vec<Participant>,
+}
+
+/// How media travels in a room; only the room's owner changes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Topology {
+    /// The way.
+    pub mode: TopologyMode,
+    /// Rises with every change.
+    pub epoch: u64,
+}
+
+/// The ways that media may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum TopologyMode {
+    /// Directly between participants.
+    Mesh,
+}
+
+/// A participant as the others see them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Participant {
+    /// Unique on this server.
+    #[cfg_attr(test, ts(type = "string"))]
+    pub id: ParticipantId,
+    /// Chosen by the participant, trimmed.
+    pub name: String,
+    /// What they publish.
+    pub media: MediaState,
+    /// False while their signaling socket is lost and may come back.
+    pub connected: bool,
+}
+
+/// An entry of `RTCConfiguration.iceServers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct IceServer {
+    /// `stun:` and `turn:` addresses, RFC 7064 and RFC 7065.
+    pub urls: Vec<String>,
+    /// Of the relay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub username: Option<String>,
+    /// Of the relay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub credential: Option<String>,
+}
+
+/// What the server accepts; sizes in bytes, times in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct WireLimits {
+    /// Largest frame.
+    pub frame_bytes: u64,
+    /// Longest name of a participant, in Unicode scalar values.
+    pub name_chars: u64,
+    /// Most participants of a room.
+    pub room_participants: u64,
+    /// The server speaks at least this often, so longer silence means a lost socket.
+    pub heartbeat_ms: u64,
+    /// How long a session may be resumed.
+    pub resume_ms: u64,
+}
+
+/// Why a session was not resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum ResumeFailure {
+    /// No such session in this room, or its secret is another: it expired, the server restarted, or it was never the
+    /// client's.
+    UnknownSession,
+    /// More was missed than the server keeps.
+    WindowExceeded,
+}
+
+/// How somebody left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum LeaveReason {
+    /// By leaving, or by closing the page.
+    Left,
+    /// Their connection broke and did not come back in time.
+    Lost,
+}
+
+/// What went wrong, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum ErrorCode {
+    /// Not JSON, or not one of the messages.
+    BadFrame,
+    /// A `type` that this server does not know.
+    UnknownType,
+    /// `hello` twice, or something else before it.
+    OutOfOrder,
+    /// Too large a frame.
+    TooLarge,
+    /// The room's name breaks the rules.
+    BadRoom,
+    /// The participant's name breaks the rules.
+    BadName,
+    /// Everybody that fits is already there.
+    RoomFull,
+    /// No room for more rooms or participants on this server.
+    ServerFull,
+    /// The addressee is not in the room.
+    UnknownParticipant,
+    /// Too many messages in too short a time.
+    RateLimited,
+}

@@ -1,0 +1,100 @@
+use std::collections::VecDeque;
+
+use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
+use subtle::ConstantTimeEq;
+
+use crate::frame::Body;
+use crate::name::RoomName;
+use crate::outbox::Outbox;
+
+/// One client's numbered conversation. It outlives its socket for the length of the resume window.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) participant: ParticipantId,
+    pub(crate) room: RoomName,
+    pub(crate) connection: Option<ConnectionId>,
+    pub(crate) outbox: Outbox,
+    /// Bytes the present socket was given and has not written.
+    pub(crate) in_flight: usize,
+    /// More was missed than is kept.
+    pub(crate) is_over_window: bool,
+    secret: Box<str>,
+    /// Still good while the client has shown no sign of knowing the new one: its `welcome` may have been lost.
+    previous_secret: Option<Box<str>>,
+    last_cid: u64,
+    replies: VecDeque<(u64, Body)>,
+}
+
+impl Session {
+    pub(crate) fn new(id: SessionId, participant: ParticipantId, room: RoomName, secret: String) -> Self {
+        Self {
+            id,
+            participant,
+            room,
+            connection: None,
+            outbox: Outbox::default(),
+            in_flight: 0,
+            is_over_window: false,
+            secret: secret.into(),
+            previous_secret: None,
+            last_cid: 0,
+            replies: VecDeque::new(),
+        }
+    }
+
+    /// For the next resume.
+    pub(crate) const fn secret(&self) -> &str {
+        &self.secret
+    }
+
+    /// Compares in constant time, so that a secret cannot be guessed byte by byte.
+    pub(crate) fn is_secret(&self, secret: &str) -> bool {
+        let is = |ours: &str| bool::from(ours.as_bytes().ct_eq(secret.as_bytes()));
+        is(&self.secret) || self.previous_secret.as_deref().is_some_and(is)
+    }
+
+    /// The client spoke on its present socket, so it has the `welcome` with the present secret.
+    pub(crate) fn confirm_secret(&mut self) {
+        self.previous_secret = None;
+    }
+
+    /// Moves to a new socket under a new secret; hands back the socket it had.
+    pub(crate) fn bind(&mut self, connection: ConnectionId, secret: String) -> Option<ConnectionId> {
+        if !self.secret.is_empty() {
+            self.previous_secret = Some(std::mem::replace(&mut self.secret, secret.into()));
+        } else {
+            self.secret = secret.into();
+        }
+        self.in_flight = 0;
+        self.connection.replace(connection)
+    }
+
+    /// Forgets what was queued: the client gets the whole state instead.
+    pub(crate) fn start_over(&mut self) {
+        self.outbox = Outbox::default();
+        self.is_over_window = false;
+    }
+
+    /// Whether a request was carried out before: the socket broke before its reply arrived, so the client asked again.
+    pub(crate) fn is_repeated(&self, cid: u64) -> bool {
+        cid <= self.last_cid
+    }
+
+    /// The reply that a repeated request got, while it is kept.
+    pub(crate) fn reply_to(&self, cid: u64) -> Option<Body> {
+        self.replies.iter().find(|(replied, _)| *replied == cid).map(|(_, body)| body.clone())
+    }
+
+    /// Keeps a reply for the case that its request is repeated.
+    pub(crate) fn remember_reply(&mut self, cid: u64, body: Body) {
+        self.last_cid = self.last_cid.max(cid);
+        if self.replies.len() == MAX_REPLIES {
+            self.replies.pop_front();
+        }
+        self.replies.push_back((cid, body));
+    }
+}
+
+/// Requests whose replies are remembered. A client has few of them open at a time.
+const MAX_REPLIES: usize = 32;

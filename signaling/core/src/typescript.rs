@@ -1,0 +1,58 @@
+//! Generates the SDK's wire types. `make types` writes them; the test fails when they are stale.
+
+use ts_rs::{Config, TS};
+
+use crate::message::{
+    Candidate, ClientFrame, ClientMessage, Description, DescriptionKind, ErrorCode, IceServer, LeaveReason, MediaState,
+    Participant, Resume, ResumeFailure, RoomState, ServerFrame, ServerMessage, Topology, TopologyMode, WireLimits,
+};
+
+fn generated() -> String {
+    let config = Config::new().with_large_int("number");
+    let mut out = String::from("// Generated from signaling/core/src/message.rs by `make types`. Do not edit.\n");
+    macro_rules! declare {
+        ($($name:ident),* $(,)?) => {
+            $(
+                if let Some(docs) = <$name as TS>::docs() {
+                    out.push_str(&docs);
+                }
+                out.push_str("export ");
+                out.push_str(&<$name as TS>::decl(&config));
+                out.push('\n');
+            )*
+        };
+    }
+    declare!(
+        ClientFrame,
+        ClientMessage,
+        Resume,
+        MediaState,
+        Description,
+        DescriptionKind,
+        Candidate,
+        ServerFrame,
+        ServerMessage,
+        RoomState,
+        Topology,
+        TopologyMode,
+        Participant,
+        IceServer,
+        WireLimits,
+        ResumeFailure,
+        LeaveReason,
+        ErrorCode,
+    );
+    out
+}
+
+const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../web-client/sdk/src/signal/wire.ts");
+
+#[test]
+fn the_sdk_types_are_those_of_the_server() {
+    let generated = generated();
+    if std::env::var_os("STOA_WRITE_TYPES").is_some() {
+        std::fs::write(COMMITTED, &generated).unwrap();
+    }
+    let committed = std::fs::read_to_string(COMMITTED).unwrap_or_default();
+    assert!(committed == generated, "web-client/sdk/src/signal/wire.ts is stale: run `make types` and commit it");
+}

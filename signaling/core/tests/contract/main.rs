@@ -1,0 +1,8 @@
+//! The control plane through its verbs, with a hand-driven clock.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod golden;
+mod hostile;
+mod resume;
+mod rooms;
+mod support;

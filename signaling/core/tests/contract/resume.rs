@@ -1,0 +1,252 @@
+//! Lost sockets, slow readers, silence.
+
+use std::time::Duration;
+
+use crate::support::World;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use stoa_signaling_core::{CloseCode, Limits};
+
+#[test]
+fn a_lost_socket_is_shown_and_its_session_goes_on() {
+    let mut world = World::new(Limits::default());
+    let (ada, adas) = world.enter("agora", "Ada");
+    let (bob, _) = world.enter("agora", "Bob");
+    world.break_socket(ada);
+    assert_eq!(world.got(bob, "participant_changed")[0]["participant"]["connected"], false);
+    world.say(bob, json!({"type": "candidate", "to": adas["participant"], "link": 1, "candidate": null}));
+    world.pass_secs(9);
+    let (again, welcome) = world.resume(&adas, 1);
+    assert_eq!((&welcome["resumed"], &welcome["participant"]), (&json!(true), &adas["participant"]));
+    assert!(welcome.get("room").is_none());
+    assert_eq!(world.got(again, "candidate")[0]["seq"], 2);
+    assert_eq!(world.got(bob, "participant_changed")[1]["participant"]["connected"], true);
+    world.pass_secs(300);
+    assert!(world.got(bob, "participant_left").is_empty());
+}
+
+#[test]
+fn somebody_lost_for_long_is_hidden_and_may_come_back() {
+    let mut world = World::new(Limits::default());
+    let (ada, adas) = world.enter("agora", "Ada");
+    let (bob, _) = world.enter("agora", "Bob");
+    world.break_socket(ada);
+    world.pass_secs(10);
+    assert_eq!(world.got(bob, "participant_left")[0]["reason"], "lost");
+    world.pass_secs(100);
+    let (_, welcome) = world.resume(&adas, 1);
+    assert_eq!(welcome["resumed"], true);
+    assert_eq!(world.got(bob, "participant_joined")[0]["participant"]["id"], adas["participant"]);
+}
+
+#[test]
+fn whoever_comes_back_to_a_full_room_is_told_so() {
+    let mut world = World::new(Limits::default());
+    let (ada, adas) = world.enter("agora", "Ada");
+    world.enter("agora", "Bob");
+    world.break_socket(ada);
+    world.pass_secs(10);
+    world.enter("agora", "Cyd");
+    let (again, error) = world.resume(&adas, 1);
+    assert_eq!((&error["code"], world.closed[&again]), (&json!("room_full"), CloseCode::RoomFull));
+}
+
+#[test]
+fn the_window_ends() {
+    let mut world = World::new(Limits::default());
+    let (ada, adas) = world.enter("agora", "Ada");
+    world.break_socket(ada);
+    world.pass_secs(120);
+    assert_eq!(world.control.stats().sessions, 0);
+    let (_, welcome) = world.resume(&adas, 0);
+    assert_eq!((&welcome["resumed"], &welcome["resume_failure"]), (&json!(false), &json!("unknown_session")));
+    assert_ne!(welcome["participant"], adas["participant"]);
+}
+
+#[test]
+fn a_welcome_that_was_lost_does_not_cost_the_session() {
+    let mut world = World::new(Limits::default());
+    let (_, adas) = world.enter("agora", "Ada");
+    let (lost, _) = world.resume(&adas, 0);
+    world.break_socket(lost);
+    let (_, welcome) = world.resume(&adas, 0);
+    assert_eq!((&welcome["resumed"], &welcome["participant"]), (&json!(true), &adas["participant"]));
+}
+
+#[test]
+fn a_secret_is_good_once() {
+    let mut world = World::new(Limits::default());
+    let (first, adas) = world.enter("agora", "Ada");
+    let (second, welcome) = world.resume(&adas, 0);
+    assert_eq!(world.closed[&first], CloseCode::Replaced);
+    assert_ne!(welcome["resume_secret"], adas["resume_secret"]);
+    world.say(second, json!({"type": "ack", "ack": 0}));
+    let (_, stolen) = world.resume(&adas, 0);
+    assert_eq!((&stolen["resumed"], &stolen["resume_failure"]), (&json!(false), &json!("unknown_session")));
+    assert!(!world.closed.contains_key(&second), "a replayed secret disturbs nobody");
+}
+
+#[test]
+fn a_late_report_of_the_old_socket_does_not_touch_the_new_one() {
+    let mut world = World::new(Limits::default());
+    let (first, adas) = world.enter("agora", "Ada");
+    let (bob, _) = world.enter("agora", "Bob");
+    world.resume(&adas, 1);
+    world.break_socket(first);
+    world.pass_secs(60);
+    assert!(world.got(bob, "participant_changed").is_empty() && world.got(bob, "participant_left").is_empty());
+}
+
+#[test]
+fn what_was_missed_beyond_the_window_is_told_as_a_fresh_state() {
+    let mut world = World::new(Limits { resume_frames: 3, ..Limits::default() });
+    let (ada, adas) = world.enter("agora", "Ada");
+    let (bob, _) = world.enter("agora", "Bob");
+    world.break_socket(ada);
+    for _ in 0..4 {
+        world.say(bob, json!({"type": "candidate", "to": adas["participant"], "link": 1, "candidate": null}));
+    }
+    let (_, welcome) = world.resume(&adas, 1);
+    assert_eq!((&welcome["resumed"], &welcome["resume_failure"]), (&json!(false), &json!("window_exceeded")));
+    assert_eq!(welcome["participant"], adas["participant"], "still the same person");
+    assert_eq!(welcome["room"]["participants"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_reader_that_takes_nothing_is_cut_off_and_may_resume() {
+    let limits = Limits { in_flight_bytes: 1_000, queue_bytes: 4_000, ..Limits::default() };
+    let mut world = World::new(limits);
+    let (ada, adas) = world.enter("agora", "Ada");
+    let (bob, _) = world.enter("agora", "Bob");
+    world.reads = false;
+    let mut sent = 0;
+    while !world.closed.contains_key(&ada) {
+        world.say(bob, json!({"type": "candidate", "to": adas["participant"], "link": 1, "candidate": null}));
+        sent += 1;
+        assert!(sent < 200, "never cut off");
+    }
+    assert_eq!(world.closed[&ada], CloseCode::SlowReader);
+    world.reads = true;
+    let seen = world.frames[&ada].last().unwrap()["seq"].as_u64().unwrap();
+    let before = world.got(ada, "candidate").len();
+    let (again, welcome) = world.resume(&adas, seen);
+    assert_eq!(welcome["resumed"], true);
+    assert_eq!(before + world.got(again, "candidate").len(), sent, "nothing lost");
+}
+
+#[test]
+fn a_reader_that_stalls_with_little_waiting_is_cut_off_in_time() {
+    let limits = Limits { in_flight_bytes: 200, ..Limits::default() };
+    let mut world = World::new(limits);
+    world.reads = false;
+    let (ada, adas) = world.enter("agora", "Ada");
+    let (bob, _) = world.enter("agora", "Bob");
+    world.say(bob, json!({"type": "candidate", "to": adas["participant"], "link": 1, "candidate": null}));
+    world.pass(Duration::from_millis(4_999));
+    assert!(!world.closed.contains_key(&ada));
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.closed[&ada], CloseCode::SlowReader);
+}
+
+#[test]
+fn a_silent_socket_is_asked_and_then_given_up() {
+    let mut world = World::new(Limits::default());
+    world.reads = false;
+    let (ada, _) = world.enter("agora", "Ada");
+    world.pass_secs(15);
+    assert_eq!(world.pings[&ada], 1);
+    world.pass_secs(5);
+    assert_eq!(world.closed[&ada], CloseCode::HeartbeatTimeout);
+}
+
+#[test]
+fn an_answering_socket_stays() {
+    let mut world = World::new(Limits::default());
+    let (ada, _) = world.enter("agora", "Ada");
+    world.pass_secs(600);
+    assert!(world.closed.is_empty());
+    assert!((39..=41).contains(&world.pings[&ada]), "one ping in 15 s: {}", world.pings[&ada]);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Send,
+    Break { lose: usize },
+    Resume,
+    Replay,
+    Pass(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => Just(Step::Send),
+        2 => (0usize..6).prop_map(|lose| Step::Break { lose }),
+        2 => Just(Step::Resume),
+        1 => Just(Step::Replay),
+        1 => (0u64..9).prop_map(Step::Pass),
+    ]
+}
+
+proptest! {
+    /// Bob sends numbered candidates to Ada, whose socket breaks (losing what was under way) and resumes at random.
+    #[test]
+    fn nothing_is_lost_doubled_or_reordered(steps in prop::collection::vec(step(), 1..120)) {
+        let mut world = World::new(Limits { frame_rate: 10_000, ..Limits::default() });
+        let (mut socket, mut welcome) = world.enter("agora", "Ada");
+        let (bob, _) = world.enter("agora", "Bob");
+        let first = welcome.clone();
+        let (mut seen, mut arrived, mut sent, mut taken, mut is_open) = (0, Vec::new(), 0u64, 0, true);
+        for step in steps.into_iter().chain([Step::Break { lose: 2 }, Step::Resume]) {
+            match step {
+                Step::Send => {
+                    sent += 1;
+                    let candidate = json!({"candidate": sent.to_string()});
+                    world.say(bob, json!({"type": "candidate", "to": first["participant"], "link": 1, "candidate": candidate}));
+                }
+                Step::Break { lose } if is_open => {
+                    let frames = world.frames[&socket].clone();
+                    let kept = frames.len().saturating_sub(lose).max(taken);
+                    receive(&frames[taken..kept], &mut seen, &mut arrived)?;
+                    world.break_socket(socket);
+                    is_open = false;
+                }
+                Step::Resume if !is_open => {
+                    (socket, welcome) = world.resume(&welcome, seen);
+                    prop_assert_eq!(&welcome["resumed"], &json!(true), "{}", welcome);
+                    world.say(socket, json!({"type": "ack", "ack": seen}));
+                    (taken, is_open) = (1, true);
+                }
+                Step::Replay if welcome["resume_secret"] != first["resume_secret"] => {
+                    let (thief, answer) = world.resume(&first, 0);
+                    prop_assert_ne!(&answer["resumed"], &json!(true));
+                    world.say(thief, json!({"type": "leave"}));
+                }
+                // Longer than the grace would hide Ada, and Bob could not send to her.
+                Step::Pass(seconds) if is_open => world.pass_secs(seconds),
+                Step::Pass(_) | Step::Break { .. } | Step::Resume | Step::Replay => {}
+            }
+            if is_open {
+                let frames = world.frames[&socket].clone();
+                receive(&frames[taken..], &mut seen, &mut arrived)?;
+                taken = frames.len();
+            }
+        }
+        prop_assert_eq!(arrived, (1..=sent).map(|number| number.to_string()).collect::<Vec<_>>());
+        prop_assert_eq!(world.control.stats().sessions, 2, "no ghost");
+    }
+}
+
+fn receive(frames: &[Value], seen: &mut u64, arrived: &mut Vec<String>) -> Result<(), TestCaseError> {
+    for frame in frames {
+        let seq = frame["seq"].as_u64().unwrap();
+        if seq == 0 {
+            continue;
+        }
+        prop_assert_eq!(seq, *seen + 1, "{}", frame);
+        *seen = seq;
+        if frame["type"] == "candidate" {
+            arrived.push(frame["candidate"]["candidate"].as_str().unwrap().to_owned());
+        }
+    }
+    Ok(())
+}

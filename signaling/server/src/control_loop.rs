@@ -1,0 +1,131 @@
+use std::collections::HashMap;
+use std::time::Instant;
+
+use stoa_base_types::ConnectionId;
+use stoa_signaling_core::message::IceServer;
+use stoa_signaling_core::{Action, Command, Control, Event, Outgoing, Stats};
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
+use tracing::info;
+
+use crate::mailbox::Mailbox;
+
+/// What sockets tell the control loop.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// A socket was accepted; its actions go into this mailbox.
+    Opened { connection: ConnectionId, mailbox: Mailbox, ice_servers: Vec<IceServer> },
+    /// Anything else.
+    Command(Command),
+}
+
+/// The task that owns the control plane. Sockets reach it through one bounded channel: when it is full they stop reading.
+pub(crate) struct ControlLoop {
+    control: Control,
+    reports: mpsc::Receiver<Report>,
+    mailboxes: HashMap<ConnectionId, Mailbox>,
+    shown: Option<Stats>,
+}
+
+impl ControlLoop {
+    pub(crate) fn new(control: Control, reports: mpsc::Receiver<Report>) -> Self {
+        Self { control, reports, mailboxes: HashMap::new(), shown: None }
+    }
+
+    /// Runs until every sender is gone.
+    pub(crate) async fn run(mut self) {
+        let mut batch = Vec::new();
+        loop {
+            self.show();
+            let due = self.control.poll_timeout();
+            tokio::select! {
+                count = self.reports.recv_many(&mut batch, MAX_BATCH) => {
+                    if count == 0 {
+                        return;
+                    }
+                    for report in batch.drain(..) {
+                        self.take(report);
+                    }
+                }
+                () = wait_until(due) => self.control.handle_timeout(Instant::now()),
+            }
+            self.carry_out();
+        }
+    }
+
+    fn take(&mut self, report: Report) {
+        let command = match report {
+            Report::Opened { connection, mailbox, ice_servers } => {
+                self.mailboxes.insert(connection, mailbox);
+                Command::Opened { connection, ice_servers }
+            }
+            Report::Command(command) => command,
+        };
+        if let Command::Closed { connection, .. } = command {
+            self.mailboxes.remove(&connection);
+        }
+        self.control.handle_command(command, Instant::now());
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(Outgoing { connection, action }) = self.control.poll_transmit() {
+            let is_last = match &action {
+                Action::Close(code) => {
+                    metrics::counter!("stoa_signaling_closed_total", "code" => code.number().to_string()).increment(1);
+                    true
+                }
+                Action::Bind(_) | Action::Send(_) | Action::Ping => false,
+            };
+            if let Some(mailbox) = self.mailboxes.get(&connection) {
+                mailbox.push(action);
+            }
+            if is_last {
+                self.mailboxes.remove(&connection);
+            }
+        }
+        while let Some(event) = self.control.poll_event() {
+            note(event);
+        }
+    }
+
+    fn show(&mut self) {
+        let stats = self.control.stats();
+        if self.shown != Some(stats) {
+            gauge("stoa_signaling_connections", stats.connections);
+            gauge("stoa_signaling_sessions", stats.sessions);
+            gauge("stoa_signaling_rooms", stats.rooms);
+            self.shown = Some(stats);
+        }
+    }
+}
+
+fn note(event: Event) {
+    match event {
+        Event::SessionBound { session, participant, room, resumed } => {
+            let span = tracing::info_span!("session", id = %session);
+            info!(parent: &span, %participant, room, resumed, "session bound");
+            let kind = if resumed { "resumed" } else { "new" };
+            metrics::counter!("stoa_signaling_sessions_bound_total", "kind" => kind).increment(1);
+        }
+        Event::SessionEnded { session } => {
+            let span = tracing::info_span!("session", id = %session);
+            info!(parent: &span, "session ended");
+        }
+        Event::Refused { code } => info!(code = code.number(), why = code.reason(), "hello refused"),
+    }
+}
+
+async fn wait_until(due: Option<Instant>) {
+    match due {
+        Some(at) => sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of sockets are far below 2^52")]
+fn gauge(name: &'static str, value: usize) {
+    metrics::gauge!(name).set(value as f64);
+}
+
+/// So that timers are looked at between bursts.
+const MAX_BATCH: usize = 256;

@@ -1,0 +1,19 @@
+//! The driver of the control plane: HTTP, WebSocket, TLS and static files. It carries bytes and decides nothing about rooms.
+#![forbid(unsafe_code)]
+#![expect(clippy::disallowed_methods, reason = "driver: owns the clock")]
+
+mod assets;
+mod control_loop;
+mod http;
+mod listener;
+mod mailbox;
+mod origin;
+mod server;
+mod socket;
+mod stun_address;
+mod tls;
+
+pub use assets::{Asset, Assets};
+pub use server::{Config, Server, StartError};
+pub use stun_address::StunAddress;
+pub use tls::{TlsError, TlsFiles};

@@ -1,0 +1,313 @@
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::error::Kind;
+use figment::providers::{Env, Format, Serialized, Toml};
+use stoa_signaling_server::TlsFiles;
+
+use crate::cli::{LogFormat, ServeArguments};
+use crate::settings::{List, PortRange, Settings};
+
+/// A settings file that holds every key with its default.
+pub(crate) const DEFAULT_FILE: &str = include_str!("default.toml");
+
+/// Settings whose values are known to be good.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Config {
+    pub(crate) http_listen: SocketAddr,
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) udp_listen: Vec<SocketAddr>,
+    pub(crate) external_addresses: Vec<IpAddr>,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) mesh_max: usize,
+    pub(crate) log_format: LogFormat,
+    /// Keys that were set and have no effect in this version.
+    pub(crate) unused: Vec<&'static str>,
+}
+
+/// A setting that cannot be used: one line that names key, value and mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConfigError(String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Reads file, environment and flags, in rising order of precedence.
+pub(crate) fn load(arguments: &ServeArguments) -> Result<Config, ConfigError> {
+    let file = arguments.config.clone().or_else(|| std::env::var_os("STOA_CONFIG").map(PathBuf::from));
+    let mut figment = Figment::new();
+    if let Some(file) = &file {
+        if !file.is_file() {
+            return Err(ConfigError(format!(
+                "config: there is no file {}; name one with --config or STOA_CONFIG",
+                file.display()
+            )));
+        }
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    figment = figment.merge(Env::prefixed("STOA_").filter_map(|name| key_of(name.as_str()).map(Into::into)));
+    for (key, value) in flags(arguments) {
+        figment = figment.merge(Serialized::default(key, value));
+    }
+    let settings: Settings = figment.extract().map_err(|error| explain(error, file.as_deref()))?;
+    check(&settings)
+}
+
+/// The key that an environment variable sets; its name comes without the prefix.
+fn key_of(name: &str) -> Option<String> {
+    let name = name.to_ascii_lowercase();
+    match name.as_str() {
+        "listen" => return Some("http.listen".into()),
+        "udp" => return Some("udp.listen".into()),
+        "data" => return Some("data.dir".into()),
+        _ => {}
+    }
+    let (table, key) = name.split_once('_')?;
+    TABLES.contains(&table).then(|| format!("{table}.{key}"))
+}
+
+fn flags(arguments: &ServeArguments) -> Vec<(&'static str, String)> {
+    let format = arguments.log_format.map(|format| match format {
+        LogFormat::Text => "text".to_owned(),
+        LogFormat::Json => "json".to_owned(),
+    });
+    let flags = [
+        ("http.listen", arguments.listen.clone()),
+        ("udp.listen", arguments.udp.clone()),
+        ("data.dir", arguments.data.clone()),
+        ("log.format", format),
+    ];
+    flags.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))).collect()
+}
+
+/// Turns the library's error into one line.
+fn explain(error: figment::Error, file: Option<&Path>) -> ConfigError {
+    let Some(error) = error.into_iter().next() else { return ConfigError("the settings cannot be read".into()) };
+    let key = error.path.join(".");
+    let origin = match &error.metadata {
+        Some(metadata) if metadata.name.contains("environment") => "the environment".to_owned(),
+        _ => file.map_or_else(|| "the settings".to_owned(), |file| file.display().to_string()),
+    };
+    let line = if let Kind::UnknownField(name, expected) = &error.kind {
+        // The library puts the unknown key at the end of the path in some tables only.
+        let full = if key.ends_with(name.as_str()) { key } else { format!("{key}.{name}") };
+        format!("unknown key {} in {origin}; expected one of {}", full.trim_start_matches('.'), expected.join(", "))
+    } else if let Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) = &error.kind {
+        format!("{key}: found {actual} in {origin}; expected {expected}")
+    } else {
+        let place = if key.is_empty() { origin } else { format!("{key} in {origin}") };
+        format!("{place}: {}", error.kind)
+    };
+    ConfigError(line.replace('\n', " "))
+}
+
+fn check(settings: &Settings) -> Result<Config, ConfigError> {
+    if settings.auth.key.as_ref().is_some_and(|key| !key.is_empty()) {
+        return Err(bad(
+            "auth.key",
+            "(hidden)",
+            "tokens are not checked in this version, so rooms would be open to anybody; remove the key",
+        ));
+    }
+    let log_format = match settings.log.format.as_str() {
+        "text" => LogFormat::Text,
+        "json" => LogFormat::Json,
+        other => return Err(bad("log.format", other, "write \"text\" or \"json\"")),
+    };
+    let mesh_max = usize::try_from(settings.rooms.mesh_max).ok().filter(|max| (2..=4).contains(max));
+    let mesh_max = mesh_max
+        .ok_or_else(|| bad("rooms.mesh_max", &settings.rooms.mesh_max.to_string(), "write a number from 2 to 4"))?;
+    if settings.data.dir.trim().is_empty() {
+        return Err(bad("data.dir", "", "write the path of a folder, such as \"./stoa-data\""));
+    }
+    let udp_listen = addresses("udp.listen", &settings.udp.listen)?;
+    if udp_listen.is_empty() {
+        return Err(bad("udp.listen", "", "write at least one address with a port, such as \"0.0.0.0:3478\""));
+    }
+    Ok(Config {
+        http_listen: address("http.listen", &settings.http.listen)?,
+        allowed_origins: origins(&settings.http.allowed_origins)?,
+        udp_listen,
+        external_addresses: ips("udp.external_addresses", &settings.udp.external_addresses)?,
+        data_dir: PathBuf::from(&settings.data.dir),
+        tls: tls(settings)?,
+        mesh_max,
+        log_format,
+        unused: unused(settings)?,
+    })
+}
+
+fn tls(settings: &Settings) -> Result<Option<TlsFiles>, ConfigError> {
+    match (&settings.tls.cert, &settings.tls.key) {
+        (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert: cert.into(), key: key.into() })),
+        (None, None) => Ok(None),
+        (Some(cert), None) => Err(bad("tls.cert", cert, "set tls.key too: HTTPS needs both")),
+        (None, Some(key)) => Err(bad("tls.key", key, "set tls.cert too: HTTPS needs both")),
+    }
+}
+
+/// The keys of parts that are yet to come. Their values are checked all the same, so that a mistake shows before it matters.
+fn unused(settings: &Settings) -> Result<Vec<&'static str>, ConfigError> {
+    let relay = &settings.relay;
+    for (key, list) in [
+        ("http.trusted_proxies", &settings.http.trusted_proxies),
+        ("relay.allow_peers", &relay.allow_peers),
+        ("relay.deny_peers", &relay.deny_peers),
+    ] {
+        networks(key, list)?;
+    }
+    for (key, value) in [("relay.tcp_listen", &relay.tcp_listen), ("relay.tls_listen", &relay.tls_listen)] {
+        value.as_ref().map(|value| address(key, value)).transpose()?;
+    }
+    match &relay.port_range {
+        Some(PortRange::Ports([lo, hi])) if lo > hi || *lo == 0 => {
+            return Err(bad(
+                "relay.port_range",
+                &format!("[{lo}, {hi}]"),
+                "write [lo, hi] with 1 <= lo <= hi, or \"none\"",
+            ));
+        }
+        Some(PortRange::Word(word)) if word != "none" => {
+            return Err(bad("relay.port_range", word, "write [lo, hi] or \"none\""));
+        }
+        _ => {}
+    }
+    let defaults = Settings::default();
+    let set = [
+        ("http.trusted_proxies", settings.http.trusted_proxies != defaults.http.trusted_proxies),
+        ("relay", *relay != defaults.relay),
+        ("docs.commit_interval_ms", settings.docs != defaults.docs),
+        ("admin.token", settings.admin != defaults.admin),
+    ];
+    Ok(set.into_iter().filter_map(|(key, is_set)| is_set.then_some(key)).collect())
+}
+
+fn address(key: &str, value: &str) -> Result<SocketAddr, ConfigError> {
+    value
+        .trim()
+        .parse()
+        .map_err(|_| bad(key, value, "write an address with a port, such as \"127.0.0.1:8080\" or \"[::]:8080\""))
+}
+
+fn addresses(key: &str, list: &List) -> Result<Vec<SocketAddr>, ConfigError> {
+    list.items().into_iter().map(|item| address(key, item)).collect()
+}
+
+fn ips(key: &str, list: &List) -> Result<Vec<IpAddr>, ConfigError> {
+    let parse = |item: &str| {
+        item.parse().map_err(|_| bad(key, item, "write an IP address without a port, such as \"198.51.100.1\""))
+    };
+    list.items().into_iter().map(parse).collect()
+}
+
+/// Checks `address/prefix` lists.
+fn networks(key: &str, list: &List) -> Result<(), ConfigError> {
+    for item in list.items() {
+        let (address, prefix) = item.split_once('/').unwrap_or((item, ""));
+        let is_good = address.parse::<IpAddr>().is_ok_and(|address| {
+            let most = if address.is_ipv4() { 32 } else { 128 };
+            prefix.is_empty() && !item.contains('/') || prefix.parse::<u8>().is_ok_and(|prefix| prefix <= most)
+        });
+        if !is_good {
+            return Err(bad(key, item, "write a network, such as \"192.0.2.0/24\" or \"2001:db8::/32\""));
+        }
+    }
+    Ok(())
+}
+
+fn origins(list: &List) -> Result<Vec<String>, ConfigError> {
+    let parse = |item: &str| {
+        let authority = item.strip_prefix("https://").or_else(|| item.strip_prefix("http://"));
+        match authority {
+            Some(authority) if !authority.is_empty() && !authority.contains(['/', '*', ' ']) => Ok(item.to_owned()),
+            _ => Err(bad(
+                "http.allowed_origins",
+                item,
+                "write scheme and host without a path, such as \"https://example.org\"",
+            )),
+        }
+    };
+    list.items().into_iter().map(parse).collect()
+}
+
+fn bad(key: &str, value: &str, mend: &str) -> ConfigError {
+    ConfigError(format!("{key}: {value:?} cannot be used; {mend}"))
+}
+
+const TABLES: [&str; 10] = ["http", "udp", "data", "tls", "auth", "relay", "rooms", "docs", "admin", "log"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(toml: &str) -> Result<Config, ConfigError> {
+        let figment = Figment::new().merge(Toml::string(toml));
+        let settings: Settings = figment.extract().map_err(|error| explain(error, Some(Path::new("stoa.toml"))))?;
+        check(&settings)
+    }
+
+    #[test]
+    fn the_default_file_says_what_the_defaults_are() {
+        assert_eq!(read(DEFAULT_FILE), read(""));
+        let config = read("").unwrap();
+        assert_eq!(config.http_listen, "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(config.udp_listen, ["0.0.0.0:3478".parse().unwrap()]);
+        assert!(config.unused.is_empty());
+    }
+
+    #[test]
+    fn every_table_is_in_the_default_file() {
+        for table in TABLES {
+            assert!(DEFAULT_FILE.contains(&format!("\n[{table}]\n")), "{table}");
+        }
+    }
+
+    #[test]
+    fn errors_name_key_value_and_mend() {
+        let cases = [
+            ("[http]\nlisten = \"here\"", ["http.listen", "\"here\"", "127.0.0.1:8080"]),
+            ("[http]\nlisten = 8080", ["http.listen", "8080", "string"]),
+            ("[http]\nlisten_on = \"x\"", ["http.listen_on", "stoa.toml", "trusted_proxies"]),
+            ("[htp]\nlisten = \"x\"", ["htp", "stoa.toml", "http"]),
+            ("[udp]\nlisten = [\"0.0.0.0:3478\", \"x\"]", ["udp.listen", "\"x\"", "port"]),
+            ("[udp]\nlisten = []", ["udp.listen", "at least one", "0.0.0.0:3478"]),
+            ("[udp]\nexternal_addresses = \"1.2.3\"", ["udp.external_addresses", "\"1.2.3\"", "IP address"]),
+            ("[tls]\ncert = \"c.pem\"", ["tls.cert", "c.pem", "tls.key"]),
+            ("[rooms]\nmesh_max = 9", ["rooms.mesh_max", "\"9\"", "2 to 4"]),
+            ("[relay]\nport_range = [9, 2]", ["relay.port_range", "[9, 2]", "lo <= hi"]),
+            ("[relay]\nallow_peers = [\"10.0.0.0/33\"]", ["relay.allow_peers", "10.0.0.0/33", "192.0.2.0/24"]),
+            ("[http]\nallowed_origins = [\"example.org\"]", ["http.allowed_origins", "example.org", "https://"]),
+            ("[auth]\nkey = \"secret-words\"", ["auth.key", "hidden", "remove the key"]),
+            ("[log]\nformat = \"xml\"", ["log.format", "\"xml\"", "json"]),
+        ];
+        for (toml, parts) in cases {
+            let line = read(toml).expect_err(toml).to_string();
+            assert!(!line.contains('\n') && !line.contains("secret-words"), "{line}");
+            for part in parts {
+                assert!(line.contains(part), "{part:?} is missing in: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn environment_names_are_keys() {
+        assert_eq!(key_of("LISTEN").as_deref(), Some("http.listen"));
+        assert_eq!(key_of("UDP").as_deref(), Some("udp.listen"));
+        assert_eq!(key_of("TLS_CERT").as_deref(), Some("tls.cert"));
+        assert_eq!(key_of("LOG_FORMAT").as_deref(), Some("log.format"));
+        assert_eq!(key_of("WEB_CLIENT"), None);
+        assert_eq!(key_of("CONFIG"), None);
+    }
+
+    #[test]
+    fn keys_of_parts_to_come_are_told() {
+        let config = read("[relay]\nsecret = 12345\nusers = { ada = \"x\" }\n[admin]\ntoken = \"t\"").unwrap();
+        assert_eq!(config.unused, ["relay", "admin.token"]);
+    }
+}

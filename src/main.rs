@@ -1,0 +1,49 @@
+//! `stoa`: calls and live documents in one binary that you host yourself.
+#![forbid(unsafe_code)]
+
+mod assets;
+mod cli;
+mod config;
+mod settings;
+mod shutdown;
+mod telemetry;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Arguments, Command, ConfigArguments, ServeArguments};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Some(Command::Serve(serve)) => run(&serve),
+        Some(Command::Config(ConfigArguments { print_default: _ })) => {
+            cli::print(config::DEFAULT_FILE);
+            ExitCode::SUCCESS
+        }
+        None => run(&arguments.serve),
+    }
+}
+
+fn run(arguments: &ServeArguments) -> ExitCode {
+    let config = match config::load(arguments) {
+        Ok(config) => config,
+        Err(error) => {
+            cli::complain(&error.to_string());
+            return ExitCode::from(USAGE);
+        }
+    };
+    telemetry::start(config.log_format);
+    match wiring::serve(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            cli::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Exit status for wrong settings, the same that clap uses for wrong flags.
+const USAGE: u8 = 2;

@@ -1,0 +1,109 @@
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::rand::{GetRandomFlags, getrandom};
+use stoa_base_net::Group;
+use stoa_signaling_core::Limits;
+use stoa_signaling_server::{Server, StunAddress};
+use stoa_turn_relay_server::StunHandler;
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::{assets, cli, shutdown, telemetry};
+
+/// Starts every part, runs until a signal, drains.
+pub(crate) fn serve(config: Config) -> Result<(), String> {
+    raise_file_limit();
+    let data_dir = prepare_data_dir(&config.data_dir)?;
+    let render_metrics = telemetry::start_metrics()?;
+    if !config.unused.is_empty() {
+        warn!(keys = config.unused.join(", "), "settings of parts that this version does not have");
+    }
+    let workers = available_parallelism().map_or(1, Into::into);
+    let udp = Group::start(&config.udp_listen, workers, || vec![Box::new(StunHandler::default())])
+        .map_err(|error| format!("{error}; choose another address with --udp or STOA_UDP"))?;
+    let stun = StunAddress { port: udp.addresses().first().map(SocketAddr::port), external: config.external_addresses };
+    let is_secure = config.tls.is_some();
+    let server = stoa_signaling_server::Config {
+        listen: config.http_listen,
+        tls: config.tls,
+        allowed_origins: config.allowed_origins,
+        stun,
+        limits: Limits { room_participants: config.mesh_max, ..Limits::default() },
+        seed: seed()?,
+        assets: assets::find,
+        render_metrics,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start threads: {error}"))?;
+    let result = runtime.block_on(async {
+        let server = Server::start(server).await.map_err(|error| error.to_string())?;
+        announce(server.address(), is_secure, udp.addresses(), &data_dir);
+        let failed = |error| format!("cannot wait for signals: {error}");
+        shutdown::requested().await.map_err(failed)?;
+        tokio::select! {
+            () = server.drain(DRAIN_PATIENCE) => {}
+            insisted = shutdown::insisted() => insisted.map_err(failed)?,
+        }
+        Ok(())
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    udp.stop();
+    if result.is_ok() {
+        info!("stopped");
+    }
+    result
+}
+
+/// Tells the address to open and where the data is.
+fn announce(address: SocketAddr, is_secure: bool, udp: &[SocketAddr], data_dir: &Path) {
+    let scheme = if is_secure { "https" } else { "http" };
+    let is_local = address.ip().is_loopback() || address.ip().is_unspecified();
+    let url =
+        if is_local { format!("{scheme}://localhost:{}", address.port()) } else { format!("{scheme}://{address}") };
+    let udp = udp.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    info!(%url, %udp, data = %data_dir.display(), "ready");
+    cli::print(&format!(
+        "Stoa is ready.\n  open  {url}\n  http  {address}\n  udp   {udp}\n  data  {}\n",
+        data_dir.display()
+    ));
+}
+
+/// Makes the folder when missing, readable by nobody else; returns its full path.
+fn prepare_data_dir(dir: &Path) -> Result<PathBuf, String> {
+    let mend = "choose another folder with --data or STOA_DATA";
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .and_then(|()| fs::canonicalize(dir))
+        .map_err(|error| format!("cannot use the data folder {}: {error}; {mend}", dir.display()))
+}
+
+/// Every socket is a file, and the usual soft limit of 1,024 is far below what the server can hold.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        warn!(%error, "cannot raise the limit of open files");
+    }
+}
+
+fn seed() -> Result<[u8; 32], String> {
+    let mut seed = [0; 32];
+    match getrandom(&mut seed, GetRandomFlags::empty()) {
+        Ok(32) => Ok(seed),
+        Ok(_) => Err("the system gave too few random bytes".into()),
+        Err(error) => Err(format!("the system gives no random bytes: {error}")),
+    }
+}
+
+/// Leaves time for the rest within the 10 s that a drain may take.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(8);

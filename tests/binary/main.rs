@@ -1,0 +1,8 @@
+//! The real binary, started by each test on free loopback ports and ended by it.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod boot;
+mod client;
+mod server;
+mod signaling;
+mod tls;

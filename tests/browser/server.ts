@@ -1,0 +1,42 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const BINARY = fileURLToPath(new URL('../../target/release/stoa', import.meta.url));
+
+/** A running `stoa` on free ports. */
+export class Server {
+  private constructor(
+    private readonly process: ChildProcess,
+    private readonly folder: string,
+    /** Such as `http://localhost:40123`. */
+    readonly url: string,
+  ) {}
+
+  static async start(environment: Record<string, string> = {}): Promise<Server> {
+    const folder = mkdtempSync(join(tmpdir(), 'stoa-browser-'));
+    const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('STOA_'));
+    // Media needs an address that is not loopback in Firefox; the port answers STUN and nothing else.
+    const child = spawn(BINARY, ['--listen', '127.0.0.1:0', '--udp', '0.0.0.0:0', '--data', join(folder, 'data')], {
+      env: { ...Object.fromEntries(inherited), ...environment },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    for await (const line of createInterface({ input: child.stdout })) {
+      const url = /^ {2}open\s+(\S+)/.exec(line)?.[1];
+      if (url !== undefined) return new Server(child, folder, url);
+    }
+    throw new Error('the server ended before it was ready');
+  }
+
+  async stop(): Promise<void> {
+    if (this.process.exitCode === null) {
+      const exited = new Promise((resolve) => this.process.once('exit', resolve));
+      this.process.kill('SIGTERM');
+      await exited;
+    }
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

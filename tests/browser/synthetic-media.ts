@@ -1,0 +1,95 @@
+import type { Page } from '@playwright/test';
+
+/** What a page sends instead of a camera and a microphone: a picture that can be checked by content, and a tone. */
+export interface Synthetic {
+  /** Colour of the picture's upper half: red, green and blue, 0 to 255. */
+  colour: [number, number, number];
+  /** Tone, in hertz. */
+  hertz: number;
+}
+
+/** Replaces getUserMedia before the page's own scripts run. The lower half of the picture counts frames in eight squares. */
+export async function useSyntheticMedia(page: Page, synthetic: Synthetic): Promise<void> {
+  await page.addInitScript(({ colour, hertz }: Synthetic) => {
+    const [width, height] = [640, 360];
+    const video = (): MediaStreamTrack => {
+      const canvas = document.createElement('canvas');
+      Object.assign(canvas, { width, height });
+      const context = canvas.getContext('2d')!;
+      let frame = 0;
+      setInterval(() => {
+        frame = (frame + 1) % 256;
+        context.fillStyle = `rgb(${colour.join(',')})`;
+        context.fillRect(0, 0, width, height / 2);
+        for (let bit = 0; bit < 8; bit += 1) {
+          context.fillStyle = (frame >> bit) & 1 ? 'white' : 'black';
+          context.fillRect((bit * width) / 8, height / 2, width / 8, height / 2);
+        }
+      }, 1000 / 30);
+      return canvas.captureStream(30).getVideoTracks()[0]!;
+    };
+    const audio = (): MediaStreamTrack => {
+      const context = new AudioContext();
+      const oscillator = new OscillatorNode(context, { frequency: hertz });
+      const destination = context.createMediaStreamDestination();
+      oscillator.connect(new GainNode(context, { gain: 0.5 })).connect(destination);
+      oscillator.start();
+      return destination.stream.getAudioTracks()[0]!;
+    };
+    // Scripts run on about:blank too, which is no secure page.
+    if (!navigator.mediaDevices) return;
+    navigator.mediaDevices.getUserMedia = async (constraints) => {
+      const tracks: MediaStreamTrack[] = [];
+      if (constraints?.audio) tracks.push(audio());
+      if (constraints?.video) tracks.push(video());
+      return new MediaStream(tracks);
+    };
+  }, synthetic);
+}
+
+/** What a participant's tile shows and sounds like. */
+export interface Seen {
+  colour: [number, number, number];
+  /** Frame counters in the order they were displayed. */
+  counters: number[];
+  /** Strongest frequency, in hertz; 0 for silence. */
+  hertz: number;
+}
+
+/** Watches the `<video>` in the tile of `name` for some frames and listens to its track. */
+export async function watch(page: Page, name: string, frames = 30): Promise<Seen> {
+  const video = page.getByRole('group', { name, exact: true }).locator('video');
+  return video.evaluate(async (element: HTMLVideoElement, frames: number) => {
+    const canvas = document.createElement('canvas');
+    Object.assign(canvas, { width: 64, height: 36 });
+    const context = canvas.getContext('2d', { willReadFrequently: true })!;
+    const counters: number[] = [];
+    let colour: [number, number, number] = [0, 0, 0];
+    while (counters.length < frames) {
+      await new Promise((resolve) => element.requestVideoFrameCallback(resolve));
+      context.drawImage(element, 0, 0, 64, 36);
+      const at = (x: number, y: number): [number, number, number] => {
+        const [red = 0, green = 0, blue = 0] = context.getImageData(x, y, 1, 1).data;
+        return [red, green, blue];
+      };
+      colour = at(32, 9);
+      counters.push([...Array(8).keys()].reduce((sum, bit) => sum + (at(bit * 8 + 4, 27)[1] > 128 ? 1 << bit : 0), 0));
+    }
+    const audio = new AudioContext();
+    const analyser = new AnalyserNode(audio, { fftSize: 8192 });
+    audio
+      .createMediaStreamSource(new MediaStream((element.srcObject as MediaStream).getAudioTracks()))
+      .connect(analyser);
+    const bins = new Float32Array(analyser.frequencyBinCount);
+    let hertz = 0;
+    // The analyser needs a full window of sound before its strongest bin means anything.
+    for (let turn = 0; turn < 60 && hertz === 0; turn += 1) {
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+      analyser.getFloatFrequencyData(bins);
+      const strongest = bins.indexOf(Math.max(...bins));
+      if (turn > 30 && bins[strongest]! > -60) hertz = (strongest * audio.sampleRate) / analyser.fftSize;
+    }
+    await audio.close();
+    return { colour, counters, hertz };
+  }, frames);
+}

@@ -1,0 +1,44 @@
+/** Speaks what happens in a room. */
+import type { Room } from '@stoa/client';
+import { useEffect } from 'preact/hooks';
+import { announce } from '../announcer';
+import { text } from '../text';
+import { spokenChanges, type Heard } from './changes';
+
+export function useAnnouncements(room: Room): void {
+  useEffect(() => {
+    const known = new Map<string, Heard>();
+    const others = room.state.participants.filter((participant) => !participant.isSelf);
+    for (const participant of room.state.participants) known.set(participant.id, participant);
+    announce(
+      text.call.entered(
+        room.state.room,
+        others.map((participant) => participant.name),
+      ),
+    );
+
+    let reconnecting = false;
+    const stops = [
+      room.on('participantJoined', (participant) => {
+        known.set(participant.id, participant);
+        if (!participant.isSelf) announce(text.call.joined(participant.name));
+      }),
+      room.on('participantChanged', (participant) => {
+        for (const words of spokenChanges(known.get(participant.id), participant)) announce(words);
+        known.set(participant.id, participant);
+      }),
+      room.on('participantLeft', (participant, reason) => {
+        known.delete(participant.id);
+        // A new session of one's own: the former one goes, oneself does not.
+        if (participant.isSelf) return;
+        announce(reason === 'left' ? text.call.left(participant.name) : text.call.lost(participant.name));
+      }),
+      room.on('statusChanged', (status) => {
+        if (status === 'reconnecting') announce(text.call.serverLost);
+        if (status === 'connected' && reconnecting) announce(text.call.serverBack);
+        reconnecting = status === 'reconnecting';
+      }),
+    ];
+    return () => stops.forEach((stop) => stop());
+  }, [room]);
+}

@@ -1,0 +1,46 @@
+import type { RefObject } from 'preact';
+import { useEffect, useLayoutEffect, useReducer, useRef } from 'preact/hooks';
+import { navigated } from './router';
+
+/** Anything with an immutable snapshot that says when it was replaced: a Room, a LocalMedia, a NoteSession. */
+export interface Store<T> {
+  readonly state: T;
+  subscribe(listener: () => void): () => void;
+}
+
+/** The store's snapshot; renders again whenever it is replaced. */
+export function useStore<T>(store: Store<T>): T {
+  const [, render] = useReducer((count: number, _: void) => count + 1, 0);
+  const shown = store.state;
+  useLayoutEffect(() => {
+    // It may have changed between rendering and subscribing.
+    if (store.state !== shown) render();
+    return store.subscribe(() => render());
+  }, [store]);
+  return shown;
+}
+
+/** Sets the page's title and, except on the very first page, moves the focus to its heading. */
+export function usePage(title: string): RefObject<HTMLHeadingElement | null> {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
+  useEffect(() => {
+    if (navigated.peek()) heading.current?.focus();
+    else navigated.value = true;
+  }, []);
+  return heading;
+}
+
+/** Shows a stream in a media element; a stream cannot be given as an attribute. */
+export function useStream(video: RefObject<HTMLVideoElement | null>, stream: MediaStream | null): void {
+  useLayoutEffect(() => {
+    const element = video.current;
+    if (element === null) return;
+    if (element.srcObject !== stream) element.srcObject = stream;
+    return () => {
+      element.srcObject = null;
+    };
+  }, [video, stream]);
+}

@@ -1,0 +1,45 @@
+/** Which page an address means, and how to go to another one without a reload. */
+import { signal } from '@preact/signals';
+import { parseRoomName, pathOfRoom, roomOfPath } from './room-name';
+
+export type Route =
+  | { readonly page: 'landing' }
+  | { readonly page: 'room'; readonly room: string }
+  | { readonly page: 'nothing'; readonly badRoom: boolean };
+
+export const route = signal<Route>({ page: 'landing' });
+
+/** True once the first page was left: from then on a new page's heading takes the focus. */
+export const navigated = signal(false);
+
+export function routeOf(path: string): Route {
+  if (path === '/') return { page: 'landing' };
+  const named = roomOfPath(path);
+  if (named === null) return { page: 'nothing', badRoom: false };
+  const name = parseRoomName(named);
+  return name.ok ? { page: 'room', room: name.room } : { page: 'nothing', badRoom: true };
+}
+
+export function navigate(path: string): void {
+  history.pushState(null, '', path);
+  navigated.value = true;
+  read();
+}
+
+/** Follows the address; call once. */
+export function startRouter(): void {
+  addEventListener('popstate', () => {
+    navigated.value = true;
+    read();
+  });
+  read();
+}
+
+function read(): void {
+  const next = routeOf(location.pathname);
+  // One room has one address: `/r/Amber Otter` and `/r/amber-otter` must not look like two.
+  if (next.page === 'room' && location.pathname !== pathOfRoom(next.room)) {
+    history.replaceState(null, '', pathOfRoom(next.room));
+  }
+  route.value = next;
+}

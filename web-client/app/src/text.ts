@@ -1,0 +1,297 @@
+/** Every word that the app says, in English. Functions take care of plurals and of names inside sentences. */
+import type { DeviceErrorCode, StoaErrorCode } from '@stoa/client';
+import type { RoomNameProblem } from './room-name';
+
+export type DeviceKind = 'microphone' | 'camera';
+
+const list = new Intl.ListFormat('en', { type: 'conjunction' });
+
+const deviceNames = (kinds: readonly DeviceKind[]): string =>
+  kinds.length > 1 ? 'camera and microphone' : (kinds[0] ?? 'camera');
+
+const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1);
+
+/** What went wrong, why, and what mends it. */
+export interface Problem {
+  readonly title: string;
+  readonly why: string;
+  readonly fix: string;
+}
+
+const roomNameProblems: Record<RoomNameProblem, (found: string) => string> = {
+  empty: () => 'Enter the name of a room or paste its link.',
+  too_long: (found) => `That name has ${found} characters. Room names have at most 64.`,
+  bad_characters: (found) =>
+    `Room names have only letters a to z, digits, full stops, hyphens and underscores. Please take out: ${found}`,
+  only_dots: () => 'A room name needs more than full stops.',
+  other_server: (found) =>
+    `That link leads to another server, ${found}. Open it in your browser's address bar instead.`,
+  not_a_room_link: () => 'That link does not lead to a room. Room links look like this: /r/amber-otter-4821',
+};
+
+const deviceProblems: Record<DeviceErrorCode, (kinds: readonly DeviceKind[]) => Problem> = {
+  denied_by_user: (kinds) => ({
+    title: `${capital(deviceNames(kinds))} not allowed`,
+    why: `This browser was told not to let this site use your ${deviceNames(kinds)}.`,
+    fix: 'Select the icon to the left of the address, allow access there, then try again.',
+  }),
+  denied_by_system: (kinds) => ({
+    title: `${capital(deviceNames(kinds))} blocked by your system`,
+    why: `You allowed it here, but your operating system does not let the browser use your ${deviceNames(kinds)}.`,
+    fix: `Open your system's privacy settings, allow the browser to use the ${deviceNames(kinds)}, then try again.`,
+  }),
+  blocked_by_policy: (kinds) => ({
+    title: `${capital(deviceNames(kinds))} blocked by a policy`,
+    why: `This page is embedded in another one, or your organisation's rules forbid the ${deviceNames(kinds)}.`,
+    fix: "Open the room's link in a tab of its own, or ask whoever manages this computer.",
+  }),
+  insecure: (kinds) => ({
+    title: 'This page is not secure',
+    why: `Browsers give the ${deviceNames(kinds)} only to secure pages, and this one was opened without encryption.`,
+    fix: 'Open the address with https:// in front. On the computer that runs Stoa, http://localhost works too.',
+  }),
+  not_found: (kinds) => ({
+    title: `No ${deviceNames(kinds)} found`,
+    why: `This computer shows the browser no ${deviceNames(kinds)}.`,
+    fix: 'Plug it in or switch it on (some laptops have a slider or a key for it), then try again.',
+  }),
+  in_use: (kinds) => ({
+    title: `${capital(deviceNames(kinds))} in use`,
+    why: `Another program, or another tab, is using your ${deviceNames(kinds)}.`,
+    fix: 'Close other video calls and recording programs, then try again.',
+  }),
+  over_constrained: (kinds) => ({
+    title: `${capital(deviceNames(kinds))} does not fit`,
+    why: `The chosen ${deviceNames(kinds)} is gone or cannot do what the call needs.`,
+    fix: 'Choose another one from the list, then try again.',
+  }),
+  ended: (kinds) => ({
+    title: `${capital(deviceNames(kinds))} stopped`,
+    why: `Your ${deviceNames(kinds)} was unplugged or switched off.`,
+    fix: 'Plug it in again: it comes back by itself. If it does not, try again.',
+  }),
+  unknown: (kinds) => ({
+    title: `${capital(deviceNames(kinds))} not working`,
+    why: `The browser could not start your ${deviceNames(kinds)} and did not say why.`,
+    fix: 'Try again. If that does not help, plug the device in again or restart the browser.',
+  }),
+};
+
+const roomProblems: Record<StoaErrorCode, Problem> = {
+  bad_room: {
+    title: 'This room name does not work',
+    why: 'The server does not accept the name of this room.',
+    fix: 'Go back to the start and choose another name.',
+  },
+  bad_name: {
+    title: 'Your name does not work',
+    why: 'The server does not accept this name.',
+    fix: 'Choose a shorter name without special characters.',
+  },
+  room_full: {
+    title: 'This room is full: it holds 2 people for now.',
+    why: 'Everybody that fits is already there.',
+    fix: 'Try again when somebody has left, or start another room.',
+  },
+  server_full: {
+    title: 'The server is full',
+    why: 'This server has as many rooms and people as it can hold.',
+    fix: 'Try again in a few minutes.',
+  },
+  rate_limited: {
+    title: 'Too many tries',
+    why: 'There were too many tries from your address in a short time.',
+    fix: 'Wait a minute, then try again.',
+  },
+  protocol: {
+    title: 'This page and the server do not understand each other',
+    why: 'One of them is probably older than the other.',
+    fix: 'Reload the page to get the version that fits the server.',
+  },
+  replaced: {
+    title: 'You are in this room somewhere else',
+    why: 'Your place in the call was taken over by another tab or window of yours.',
+    fix: 'Go on there, or join again here.',
+  },
+  authenticate: {
+    title: 'This room needs an invitation',
+    why: 'The server asks for proof that you may enter.',
+    fix: 'Open the room with the link from your invitation.',
+  },
+  unreachable: {
+    title: 'The server does not answer',
+    why: 'The page could not connect to the server.',
+    fix: 'Check your internet connection, then try again.',
+  },
+  aborted: {
+    title: 'Joining was cancelled',
+    why: 'You stopped before the room was open.',
+    fix: 'Try again whenever you like.',
+  },
+  closed: {
+    title: 'The call ended',
+    why: 'The connection to the server was closed.',
+    fix: 'Join again to go on.',
+  },
+  unsupported_browser: {
+    title: 'This browser cannot make calls',
+    why: 'It lacks the technique for calls (WebRTC), or it is switched off.',
+    fix: 'Use a current version of Firefox, Chrome, Edge or Safari.',
+  },
+};
+
+export const text = {
+  product: 'Stoa',
+
+  theme: {
+    label: 'Colours',
+    system: 'System colours',
+    light: 'Light colours',
+    dark: 'Dark colours',
+  },
+
+  landing: {
+    title: 'Stoa: calls and live notes',
+    heading: 'Meet and write together, on your own server',
+    lead: 'Stoa is a place for calls with a shared live note. It runs on a server of your own, in one small program.',
+    start: 'Start a meeting',
+    roomLabel: 'Room name or link',
+    roomHint: 'For example amber-otter-4821',
+    enter: 'Enter room',
+    problem: roomNameProblems,
+    points: [
+      {
+        title: 'Call',
+        body: 'Picture and sound are encrypted and go directly between browsers wherever possible. No account, nothing to install.',
+      },
+      {
+        title: 'Live note',
+        body: 'Write minutes together while you talk. The note stays in your browser, even offline.',
+      },
+      {
+        title: 'Your server',
+        body: 'One program on a machine you choose. No tracking, and no other company in between.',
+      },
+    ],
+  },
+
+  nothing: {
+    title: 'Nothing here · Stoa',
+    heading: 'Nothing here',
+    body: 'This address leads nowhere. Perhaps the link is incomplete.',
+    badRoom:
+      'This address holds no proper room name. Room names have 1 to 64 letters a to z, digits, full stops, hyphens and underscores.',
+  },
+
+  backToStart: 'Back to start',
+  tryAgain: 'Try again',
+
+  lobby: {
+    title: (room: string) => `Join ${room} · Stoa`,
+    heading: 'Ready to join?',
+    room: (room: string) => `Room ${room}`,
+    preview: 'Your camera',
+    cameraOff: 'Your camera is off',
+    cameraStarting: 'Starting your camera…',
+    cameraMissing: 'No picture from your camera',
+    name: 'Your name',
+    nameHint: 'The others in the room see it.',
+    nameMissing: 'Enter your name, so that the others know who you are.',
+    join: 'Join',
+    joining: 'Joining…',
+    cancel: 'Cancel',
+    withoutDevices: 'Continue without camera or microphone',
+  },
+
+  devices: {
+    open: 'Devices',
+    heading: 'Devices',
+    microphone: 'Microphone',
+    camera: 'Camera',
+    speaker: 'Speaker',
+    systemSpeaker: 'System default',
+    level: 'Microphone level',
+    levelText: (percent: number) => (percent < 4 ? 'silent' : `${percent} %`),
+    unnamed: (kind: string, number: number) => `${kind} ${number}`,
+    none: (kind: string) => `No ${kind.toLowerCase()} found`,
+    choose: (kind: string) => `Choose a ${kind.toLowerCase()}`,
+    notAllowedYet: 'Shown once it is allowed and on',
+    close: 'Close',
+    problem: deviceProblems,
+  },
+
+  call: {
+    title: (room: string) => `${room} · Stoa`,
+    controls: 'Call controls',
+    people: (count: number) => (count === 1 ? 'Only you' : `${count} people`),
+    you: (name: string) => `${name} (you)`,
+    mute: 'Mute microphone',
+    unmute: 'Unmute microphone',
+    cameraOff: 'Turn camera off',
+    cameraOn: 'Turn camera on',
+    microphoneShort: 'Microphone',
+    cameraShort: 'Camera',
+    leave: 'Leave',
+    microphoneIsOff: 'Microphone off',
+    cameraIsOff: 'Camera off',
+    clickToHear: 'Click to hear',
+    connecting: 'Connecting…',
+    interrupted: 'Connection interrupted, repairing…',
+    linkFailed: 'No connection, trying again…',
+    theyReconnect: 'Reconnecting…',
+    serverLost: 'Connection to the server lost. The call goes on; reconnecting…',
+    serverBack: 'Connected to the server again.',
+    aloneHeading: 'Nobody else is here yet',
+    aloneBody: 'Send this link to whoever you want to meet.',
+    copyLink: 'Copy link',
+    copied: 'Link copied',
+    copyFailed: 'The link could not be copied. It is in the address bar.',
+    deviceTrouble: (titles: readonly string[]) => `${titles.join('. ')}. “Devices” tells what helps.`,
+    joined: (name: string) => `${name} joined.`,
+    left: (name: string) => `${name} left.`,
+    lost: (name: string) => `${name} lost the connection and is gone.`,
+    entered: (room: string, others: readonly string[]) =>
+      others.length === 0
+        ? `You are in room ${room}. Nobody else is here yet.`
+        : `You are in room ${room} with ${list.format(others)}.`,
+    linkUp: (name: string) => `Connected with ${name}.`,
+    linkInterrupted: (name: string) => `Connection with ${name} interrupted, repairing.`,
+    linkLost: (name: string) => `No connection with ${name}, trying again.`,
+    signalLost: (name: string) => `${name} is reconnecting.`,
+    renamed: (before: string, after: string) => `${before} is now ${after}.`,
+  },
+
+  left: {
+    title: 'You left · Stoa',
+    heading: 'You left the room',
+    body: (room: string) => `Camera and microphone are off. You can come back to ${room} at any time.`,
+    again: 'Join again',
+    failedTitle: 'Call ended · Stoa',
+  },
+
+  problem: roomProblems,
+
+  note: {
+    open: 'Note',
+    heading: 'Shared note',
+    label: 'Note',
+    placeholder:
+      'Write here. Everybody in the room sees it at once.\n\nMarkdown works:\n# Heading\n**bold**, *italics*\n- list',
+    loading: 'Opening the note…',
+    loadFailed: 'The editor could not be loaded.',
+    download: 'Download .md',
+    close: 'Close note',
+    serverHasNone: 'The server keeps no copy yet.',
+    saved: {
+      loading: "Not saved yet: opening this browser's storage…",
+      saving: 'Saving in this browser…',
+      failed: 'Not saved: this browser refuses storage.',
+      downloadIt: 'Download it before you go.',
+      here: 'Saved in this browser.',
+      onlyHereAlone: 'Saved in this browser only: nobody else is here.',
+      onlyHereUnlinked: 'Saved in this browser only: not connected with the others yet.',
+      alsoWith: (names: readonly string[]) => `Also with ${list.format(names)}.`,
+      onlyWith: (names: readonly string[]) => `Only ${list.format(names)} can keep it.`,
+    },
+  },
+};

@@ -1,0 +1,11 @@
+export type { RoomChannel } from './channel';
+export { DeviceError, StoaError } from './errors';
+export type { DeviceErrorCode, DeviceKind, StoaErrorCode } from './errors';
+export type { LinkPath } from './link/path';
+export type { DeviceChoice, LocalDeviceState } from './media/device-intent';
+export { LocalMedia } from './media/local-media';
+export type { LocalMediaOptions, LocalMediaState } from './media/local-media';
+export { join, Room } from './room';
+export type { JoinOptions, RoomEvents, RoomSnapshot, RoomStatus } from './room';
+export type { LinkStatus, ParticipantId, ParticipantView } from './roster';
+export type { MediaState } from './signal/wire';

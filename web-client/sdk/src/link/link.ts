@@ -1,0 +1,326 @@
+import type { Candidate, Description } from '../signal/wire';
+import { DataPort } from './data-port';
+import { Negotiator } from './negotiator';
+import type { LinkEffect, LinkHealthStatus } from './negotiator';
+import { pathFromStats } from './path';
+import type { LinkPath } from './path';
+
+/** The tracks that go to every other participant; null: nothing at the moment. */
+export interface LocalTracks {
+  readonly audio: MediaStreamTrack | null;
+  readonly video: MediaStreamTrack | null;
+}
+
+/** What a link tells and asks its room. */
+export interface LinkHandlers {
+  readonly sendDescription: (link: number, description: Description) => void;
+  readonly sendCandidate: (link: number, candidate: Candidate | null) => void;
+  /** `status` or `path` may have changed. */
+  readonly changed: () => void;
+  readonly opened: () => void;
+  readonly closed: () => void;
+  readonly received: (message: Uint8Array) => void;
+}
+
+/** What a link starts with. */
+export interface LinkOptions {
+  readonly selfId: string;
+  readonly remoteId: string;
+  /** The generation to begin with. */
+  readonly firstGeneration: number;
+  readonly iceServers: RTCIceServer[];
+  readonly tracks: LocalTracks;
+  readonly handlers: LinkHandlers;
+}
+
+interface Generation {
+  readonly number: number;
+  readonly connection: RTCPeerConnection;
+  readonly port: DataPort;
+  readonly transceivers: { audio: RTCRtpTransceiver | null; video: RTCRtpTransceiver | null };
+}
+
+const KINDS = ['audio', 'video'] as const;
+
+/** The direct WebRTC connection to one other participant: drives a `Negotiator`. */
+export class Link {
+  /** What the other participant sends; the same object over all generations. */
+  readonly stream = new MediaStream();
+  readonly #negotiator: Negotiator;
+  readonly #handlers: LinkHandlers;
+  #iceServers: RTCIceServer[];
+  #tracks: LocalTracks;
+  #generation: Generation | null = null;
+  #path: LinkPath = 'unknown';
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
+
+  constructor(options: LinkOptions) {
+    this.#handlers = options.handlers;
+    this.#iceServers = options.iceServers;
+    this.#tracks = options.tracks;
+    const { selfId, remoteId, firstGeneration } = options;
+    this.#negotiator = new Negotiator(selfId, remoteId, performance.now(), firstGeneration);
+    this.#flush();
+  }
+
+  /** How the connection stands. */
+  get status(): LinkHealthStatus {
+    return this.#negotiator.status;
+  }
+
+  /** Which way media takes, as of the last `readPath`. */
+  get path(): LinkPath {
+    return this.#path;
+  }
+
+  /** Number of the present generation. */
+  get generation(): number {
+    return this.#negotiator.link;
+  }
+
+  /** A description from the other side. */
+  handleDescription(link: number, description: Description): void {
+    this.#run((nowMs) => this.#negotiator.handleRemoteDescription(link, description, nowMs));
+  }
+
+  /** A candidate from the other side. */
+  handleCandidate(link: number, candidate: Candidate | null): void {
+    this.#run((nowMs) => this.#negotiator.handleRemoteCandidate(link, candidate, nowMs));
+  }
+
+  /** Whether signaling reaches the other side. */
+  setReachable(isReachable: boolean): void {
+    this.#run((nowMs) => this.#negotiator.setReachable(isReachable, nowMs));
+  }
+
+  /** New relays or credentials, for the next restart or generation. */
+  setIceServers(iceServers: RTCIceServer[]): void {
+    this.#iceServers = iceServers;
+  }
+
+  /** Sends other tracks from now on; needs no negotiation. */
+  setTracks(tracks: LocalTracks): void {
+    this.#tracks = tracks;
+    if (this.#generation !== null) {
+      this.#attachTracks(this.#generation);
+    }
+  }
+
+  /** Sends bytes; false: not open, too large, or too much waits. */
+  send(message: Uint8Array): boolean {
+    return this.#generation?.port.send(message) ?? false;
+  }
+
+  /** Whether bytes pass. */
+  get isOpen(): boolean {
+    return this.#generation?.port.isOpen ?? false;
+  }
+
+  /** WebRTC statistics of the present connection. */
+  async stats(): Promise<RTCStatsReport | null> {
+    return (await this.#generation?.connection.getStats()) ?? null;
+  }
+
+  /** Looks up which way media takes. */
+  async readPath(): Promise<void> {
+    const generation = this.#generation;
+    const stats = this.status === 'connected' ? await this.stats() : null;
+    if (stats === null || this.#isClosed || generation !== this.#generation) {
+      return;
+    }
+    const path = pathFromStats(stats.values());
+    if (path !== this.#path) {
+      this.#path = path;
+      this.#handlers.changed();
+    }
+  }
+
+  /** Ends the connection; no handler is called afterwards, except `closed` for an open channel. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#closeGeneration();
+    for (const track of this.stream.getTracks()) {
+      this.stream.removeTrack(track);
+    }
+  }
+
+  #run(step: (nowMs: number) => void): void {
+    if (!this.#isClosed) {
+      step(performance.now());
+      this.#flush();
+    }
+  }
+
+  #flush(): void {
+    for (let effects = this.#negotiator.takeEffects(); effects.length > 0; effects = this.#negotiator.takeEffects()) {
+      for (const effect of effects) {
+        this.#perform(effect);
+      }
+    }
+    clearTimeout(this.#timer);
+    const dueMs = this.#negotiator.nextTickMs();
+    if (dueMs !== undefined && !this.#isClosed) {
+      const waitMs = Math.max(0, dueMs - performance.now());
+      this.#timer = setTimeout(() => this.#tick(), waitMs);
+    }
+  }
+
+  #tick(): void {
+    this.#run((nowMs) => this.#negotiator.handleTick(nowMs));
+    this.#handlers.changed();
+  }
+
+  #perform(effect: LinkEffect): void {
+    const generation = this.#generation;
+    if (effect.kind === 'create') {
+      this.#create(effect.link, effect.isOfferer);
+    } else if (effect.kind === 'send_description') {
+      this.#handlers.sendDescription(effect.link, effect.description);
+    } else if (effect.kind === 'send_candidate') {
+      this.#handlers.sendCandidate(effect.link, effect.candidate);
+    } else if (generation === null || generation.number !== effect.link) {
+      return;
+    } else if (effect.kind === 'set_local') {
+      void this.#setLocal(generation);
+    } else if (effect.kind === 'set_remote') {
+      void this.#setRemote(generation, effect.description);
+    } else if (effect.kind === 'add_candidate') {
+      // A candidate that does not fit (of an offer that was rolled back) or cannot be resolved costs nothing.
+      generation.connection.addIceCandidate(toRtcCandidate(effect.candidate)).catch(() => undefined);
+    } else {
+      generation.connection.setConfiguration(this.#configuration());
+      generation.connection.restartIce();
+    }
+  }
+
+  #configuration(): RTCConfiguration {
+    return { iceServers: this.#iceServers, bundlePolicy: 'max-bundle' };
+  }
+
+  #create(number: number, isOfferer: boolean): void {
+    this.#closeGeneration();
+    this.#path = 'unknown';
+    const connection = new RTCPeerConnection(this.#configuration());
+    const port = new DataPort(connection, 'docs', this.#handlers);
+    const generation: Generation = { number, connection, port, transceivers: { audio: null, video: null } };
+    this.#generation = generation;
+    connection.onnegotiationneeded = () => this.#run(() => this.#negotiator.handleNegotiationNeeded(number));
+    connection.onicecandidate = ({ candidate }) => {
+      // An empty candidate ends one ICE generation, null ends them all: the latter says enough.
+      if (candidate?.candidate !== '') {
+        const wire = candidate === null ? null : fromRtc(candidate);
+        this.#run(() => this.#negotiator.handleLocalCandidate(number, wire));
+      }
+    };
+    connection.onconnectionstatechange = () => this.#handleConnectionState(generation);
+    connection.ontrack = ({ track }) => this.#receive(track);
+    if (isOfferer) {
+      for (const kind of KINDS) {
+        generation.transceivers[kind] = connection.addTransceiver(kind, { direction: 'sendrecv' });
+      }
+      this.#attachTracks(generation);
+    }
+  }
+
+  #handleConnectionState({ number, connection }: Generation): void {
+    const state = connection.connectionState;
+    if (state !== 'closed') {
+      this.#run((nowMs) => this.#negotiator.handleConnectionState(number, state, nowMs));
+      this.#handlers.changed();
+      void this.readPath();
+    }
+  }
+
+  async #setLocal({ number, connection }: Generation): Promise<void> {
+    try {
+      await connection.setLocalDescription();
+      const description = connection.localDescription;
+      if (description === null) {
+        throw new Error('setLocalDescription() left no description');
+      }
+      const kind = description.type === 'offer' ? 'offer' : 'answer';
+      this.#run(() => this.#negotiator.handleLocalSet(number, { type: kind, sdp: description.sdp }));
+    } catch {
+      this.#run((nowMs) => this.#negotiator.handleOperationFailed(number, nowMs));
+    }
+  }
+
+  async #setRemote(generation: Generation, description: Description): Promise<void> {
+    try {
+      await generation.connection.setRemoteDescription(description);
+      if (description.type === 'offer') {
+        this.#adoptTransceivers(generation);
+      }
+      this.#run((nowMs) => this.#negotiator.handleRemoteSet(generation.number, description, nowMs));
+    } catch {
+      this.#run((nowMs) => this.#negotiator.handleOperationFailed(generation.number, nowMs));
+    }
+  }
+
+  /** The answering side sends on the transceivers that the offer made, so that each kind exists once. */
+  #adoptTransceivers(generation: Generation): void {
+    for (const transceiver of generation.connection.getTransceivers()) {
+      const kind = transceiver.receiver.track.kind === 'audio' ? 'audio' : 'video';
+      if (generation.transceivers[kind] === null) {
+        generation.transceivers[kind] = transceiver;
+        transceiver.direction = 'sendrecv';
+      }
+    }
+    this.#attachTracks(generation);
+  }
+
+  #attachTracks(generation: Generation): void {
+    for (const kind of KINDS) {
+      const sender = generation.transceivers[kind]?.sender;
+      if (sender !== undefined && sender.track !== this.#tracks[kind]) {
+        // Refused only by a closed connection: the next generation attaches the tracks anew.
+        sender.replaceTrack(this.#tracks[kind]).catch(() => undefined);
+      }
+    }
+  }
+
+  #receive(track: MediaStreamTrack): void {
+    for (const old of this.stream.getTracks()) {
+      if (old.kind === track.kind && old !== track) {
+        this.stream.removeTrack(old);
+      }
+    }
+    this.stream.addTrack(track);
+    this.#handlers.changed();
+  }
+
+  #closeGeneration(): void {
+    const generation = this.#generation;
+    this.#generation = null;
+    if (generation === null) {
+      return;
+    }
+    const { connection } = generation;
+    connection.onnegotiationneeded = null;
+    connection.onicecandidate = null;
+    connection.onconnectionstatechange = null;
+    connection.ontrack = null;
+    generation.port.detach();
+    connection.close();
+  }
+}
+
+function fromRtc(candidate: RTCIceCandidate): Candidate {
+  return {
+    candidate: candidate.candidate,
+    ...(candidate.sdpMid === null ? {} : { sdp_mid: candidate.sdpMid }),
+    ...(candidate.sdpMLineIndex === null ? {} : { sdp_m_line_index: candidate.sdpMLineIndex }),
+    ...(candidate.usernameFragment === null ? {} : { username_fragment: candidate.usernameFragment }),
+  };
+}
+
+function toRtcCandidate(candidate: Candidate): RTCIceCandidateInit {
+  return {
+    candidate: candidate.candidate,
+    sdpMid: candidate.sdp_mid ?? null,
+    sdpMLineIndex: candidate.sdp_m_line_index ?? null,
+    usernameFragment: candidate.username_fragment ?? null,
+  };
+}

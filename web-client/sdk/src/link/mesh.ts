@@ -1,0 +1,145 @@
+import { MeshChannel } from '../channel';
+import type { LinkView, ParticipantId } from '../roster';
+import type { Candidate, Description, Participant } from '../signal/wire';
+import { Link } from './link';
+import type { LocalTracks } from './link';
+
+/** What the mesh tells and asks the room. */
+export interface MeshHandlers {
+  readonly sendDescription: (to: ParticipantId, link: number, description: Description) => void;
+  readonly sendCandidate: (to: ParticipantId, link: number, candidate: Candidate | null) => void;
+  /** The view of some link may have changed. */
+  readonly changed: () => void;
+}
+
+const PATH_PERIOD_MS = 3_000;
+
+/** The links to all other participants of a room. */
+export class Mesh {
+  /** Messages between documents. */
+  readonly channel: MeshChannel;
+  readonly #handlers: MeshHandlers;
+  readonly #links = new Map<ParticipantId, Link>();
+  /**
+   * The last generation with each participant that is gone. Who was given up as lost may resume and still has its end
+   * of the old link: a greater number tells it to begin anew as well.
+   */
+  readonly #generations = new Map<ParticipantId, number>();
+  readonly #timer: ReturnType<typeof setInterval>;
+  #self = '';
+  #iceServers: RTCIceServer[] = [];
+  #tracks: LocalTracks = { audio: null, video: null };
+
+  constructor(handlers: MeshHandlers) {
+    this.#handlers = handlers;
+    this.channel = new MeshChannel((to, bytes) => this.#links.get(to)?.send(bytes) ?? false);
+    this.#timer = setInterval(() => this.#readPaths(), PATH_PERIOD_MS);
+  }
+
+  /** A new `welcome`: under a new own id no link is worth anything, since the others drop theirs as well. */
+  setSelf(self: ParticipantId, iceServers: RTCIceServer[]): void {
+    this.#iceServers = iceServers;
+    for (const [id, link] of this.#links) {
+      if (self === this.#self) {
+        link.setIceServers(iceServers);
+      } else {
+        this.#close(id, link);
+      }
+    }
+    if (self !== this.#self) {
+      this.#generations.clear();
+    }
+    this.#self = self;
+  }
+
+  /** Makes the links match who is there. `isSignalingLive`: whether the own socket is connected. */
+  reconcile(others: readonly Participant[], isSignalingLive: boolean): void {
+    const present = new Set(others.map(({ id }) => id));
+    for (const [id, link] of this.#links) {
+      if (!present.has(id)) {
+        this.#close(id, link);
+      }
+    }
+    for (const { id, connected } of others) {
+      const link = this.#links.get(id) ?? this.#open(id);
+      link.setReachable(isSignalingLive && connected);
+    }
+  }
+
+  /** A description from another participant. */
+  handleDescription(from: ParticipantId, link: number, description: Description): void {
+    this.#links.get(from)?.handleDescription(link, description);
+  }
+
+  /** A candidate from another participant. */
+  handleCandidate(from: ParticipantId, link: number, candidate: Candidate | null): void {
+    this.#links.get(from)?.handleCandidate(link, candidate);
+  }
+
+  /** Sends other tracks to everybody from now on. */
+  setTracks(tracks: LocalTracks): void {
+    if (tracks.audio === this.#tracks.audio && tracks.video === this.#tracks.video) {
+      return;
+    }
+    this.#tracks = tracks;
+    for (const link of this.#links.values()) {
+      link.setTracks(tracks);
+    }
+  }
+
+  /** How the link to a participant looks. */
+  view(id: ParticipantId): LinkView {
+    const link = this.#links.get(id);
+    return link === undefined
+      ? { link: 'connecting', path: 'unknown', stream: null }
+      : { link: link.status, path: link.path, stream: link.stream };
+  }
+
+  /** WebRTC statistics of one link. */
+  async stats(id: ParticipantId): Promise<RTCStatsReport | null> {
+    return (await this.#links.get(id)?.stats()) ?? null;
+  }
+
+  /** Closes every link. */
+  close(): void {
+    clearInterval(this.#timer);
+    for (const [id, link] of this.#links) {
+      this.#close(id, link);
+    }
+  }
+
+  #open(id: ParticipantId): Link {
+    const link: Link = new Link({
+      selfId: this.#self,
+      remoteId: id,
+      firstGeneration: (this.#generations.get(id) ?? 0) + 1,
+      iceServers: this.#iceServers,
+      tracks: this.#tracks,
+      handlers: {
+        sendDescription: (number, description) => this.#handlers.sendDescription(id, number, description),
+        sendCandidate: (number, candidate) => this.#handlers.sendCandidate(id, number, candidate),
+        changed: this.#handlers.changed,
+        opened: () => this.channel.handleOpened(id),
+        closed: () => this.channel.handleClosed(id),
+        received: (message) => this.channel.handleMessage(id, message),
+      },
+    });
+    this.#links.set(id, link);
+    return link;
+  }
+
+  #close(id: ParticipantId, link: Link): void {
+    this.#links.delete(id);
+    this.#generations.set(id, link.generation);
+    link.close();
+  }
+
+  /** Statistics cost something, and nobody looks at a hidden page. */
+  #readPaths(): void {
+    if (document.visibilityState === 'visible') {
+      for (const link of this.#links.values()) {
+        void link.readPath();
+      }
+    }
+  }
+}

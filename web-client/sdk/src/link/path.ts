@@ -1,0 +1,44 @@
+/** The way media takes between two participants. */
+export type LinkPath = 'unknown' | 'direct' | 'relayed';
+
+interface PathStats {
+  readonly id: string;
+  readonly type: string;
+  readonly selectedCandidatePairId?: string;
+  readonly selected?: boolean;
+  readonly nominated?: boolean;
+  readonly state?: string;
+  readonly localCandidateId?: string;
+  readonly remoteCandidateId?: string;
+  readonly candidateType?: string;
+}
+
+/** Reads the path off WebRTC statistics. Relayed: at least one side uses a TURN relay. */
+export function pathFromStats(stats: Iterable<object>): LinkPath {
+  const byId = new Map<string, PathStats>();
+  for (const entry of stats) {
+    const known = entry as PathStats;
+    byId.set(known.id, known);
+  }
+  const pair = selectedPair(byId);
+  const local = byId.get(pair?.localCandidateId ?? '');
+  const remote = byId.get(pair?.remoteCandidateId ?? '');
+  if (local?.candidateType === undefined || remote?.candidateType === undefined) {
+    return 'unknown';
+  }
+  return local.candidateType === 'relay' || remote.candidateType === 'relay' ? 'relayed' : 'direct';
+}
+
+function selectedPair(byId: ReadonlyMap<string, PathStats>): PathStats | undefined {
+  const all = [...byId.values()];
+  const transport = all.find((entry) => entry.type === 'transport' && entry.selectedCandidatePairId !== undefined);
+  if (transport !== undefined) {
+    return byId.get(transport.selectedCandidatePairId ?? '');
+  }
+  // Firefox marks the pair itself.
+  const pairs = all.filter((entry) => entry.type === 'candidate-pair');
+  return (
+    pairs.find((pair) => pair.selected === true) ??
+    pairs.find((pair) => pair.nominated === true && pair.state === 'succeeded')
+  );
+}

@@ -1,0 +1,86 @@
+/** Loudness as a fraction: speech lands between about 0.2 and 0.8. */
+const FLOOR_DB = -60;
+
+/** 0..1 from samples in -1..1: the root mean square on a decibel scale, which is how loudness is heard. */
+export function levelOf(samples: Float32Array): number {
+  let sum = 0;
+  for (const sample of samples) {
+    sum += sample * sample;
+  }
+  const rms = Math.sqrt(sum / Math.max(1, samples.length));
+  const decibel = 20 * Math.log10(Math.max(rms, 1e-6));
+  return Math.min(1, Math.max(0, 1 - decibel / FLOOR_DB));
+}
+
+/** Measures the level of a track on animation frames; costs nothing while nobody listens. */
+export class LevelMeter {
+  readonly #track: () => MediaStreamTrack | null;
+  readonly #listeners = new Set<(level: number) => void>();
+  #context: AudioContext | null = null;
+  #source: MediaStreamAudioSourceNode | null = null;
+  #analyser: AnalyserNode | null = null;
+  #measured: MediaStreamTrack | null = null;
+  #frame = 0;
+
+  /** `track` gives the track to measure at the moment. */
+  constructor(track: () => MediaStreamTrack | null) {
+    this.#track = track;
+  }
+
+  /** Calls `listener` with 0..1 on every animation frame until the returned function is called. */
+  add(listener: (level: number) => void): () => void {
+    const registered = (level: number) => listener(level);
+    this.#listeners.add(registered);
+    if (this.#listeners.size === 1) {
+      this.#frame = requestAnimationFrame(this.#measure);
+    }
+    return () => {
+      this.#listeners.delete(registered);
+      if (this.#listeners.size === 0) {
+        this.#release();
+      }
+    };
+  }
+
+  readonly #measure = (): void => {
+    this.#frame = requestAnimationFrame(this.#measure);
+    const track = this.#track();
+    if (track !== this.#measured) {
+      this.#connect(track);
+    }
+    let level = 0;
+    if (this.#analyser !== null && track?.enabled === true) {
+      const samples = new Float32Array(this.#analyser.fftSize);
+      this.#analyser.getFloatTimeDomainData(samples);
+      level = levelOf(samples);
+    }
+    for (const listener of [...this.#listeners]) {
+      listener(level);
+    }
+  };
+
+  #connect(track: MediaStreamTrack | null): void {
+    this.#source?.disconnect();
+    this.#source = null;
+    this.#measured = track;
+    if (track === null) {
+      return;
+    }
+    this.#context ??= new AudioContext();
+    // Suspended until a user gesture in some browsers; then the level stays 0, which is not worth an error.
+    this.#context.resume().catch(() => undefined);
+    this.#analyser ??= this.#context.createAnalyser();
+    this.#source = this.#context.createMediaStreamSource(new MediaStream([track]));
+    this.#source.connect(this.#analyser);
+  }
+
+  #release(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#source?.disconnect();
+    this.#context?.close().catch(() => undefined);
+    this.#context = null;
+    this.#source = null;
+    this.#analyser = null;
+    this.#measured = null;
+  }
+}

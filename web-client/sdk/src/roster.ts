@@ -1,0 +1,134 @@
+import type { LinkHealthStatus } from './link/negotiator';
+import type { LinkPath } from './link/path';
+import type { LeaveReason, MediaState, Participant, RoomState } from './signal/wire';
+
+/** Id of a participant: a plain string, new for every session. */
+export type ParticipantId = string;
+
+/** How the direct connection to a participant stands; `none` for oneself. */
+export type LinkStatus = 'none' | LinkHealthStatus;
+
+/** A participant as the app sees it. Immutable; unchanged participants keep their object. */
+export interface ParticipantView {
+  readonly id: ParticipantId;
+  readonly name: string;
+  readonly isSelf: boolean;
+  /** What they say that they publish. */
+  readonly media: MediaState;
+  /** False while their signaling is reconnecting; media may flow all the same. */
+  readonly connected: boolean;
+  readonly link: LinkStatus;
+  /** Which way media takes. */
+  readonly path: LinkPath;
+  /** Their audio and video, the same object as long as the link lives; for oneself the stream of `LocalMedia`. */
+  readonly stream: MediaStream | null;
+}
+
+/** What the room knows about a participant from elsewhere. */
+export interface LinkView {
+  readonly link: LinkStatus;
+  readonly path: LinkPath;
+  readonly stream: MediaStream | null;
+}
+
+/** A difference between two lists of participants. */
+export type RosterChange =
+  | { readonly kind: 'joined' | 'changed'; readonly participant: ParticipantView }
+  | { readonly kind: 'left'; readonly participant: ParticipantView; readonly reason: LeaveReason };
+
+/** Who is in the room, as the server says. */
+export class Roster {
+  #self: ParticipantId;
+  readonly #formerSelves = new Set<ParticipantId>();
+  #participants = new Map<ParticipantId, Participant>();
+  readonly #reasons = new Map<ParticipantId, LeaveReason>();
+  #views: readonly ParticipantView[] = [];
+
+  constructor(self: ParticipantId, room: RoomState) {
+    this.#self = self;
+    this.reset(self, room);
+  }
+
+  /** The own participant. */
+  get self(): ParticipantId {
+    return this.#self;
+  }
+
+  /** Everybody else, in order of arrival. */
+  get others(): readonly Participant[] {
+    return [...this.#participants.values()].filter(({ id }) => id !== this.#self);
+  }
+
+  /** The list as of the last `refresh`: oneself first, then the others in order of arrival. */
+  get views(): readonly ParticipantView[] {
+    return this.#views;
+  }
+
+  /** Replaces everything, after a join or a session that could not be resumed. */
+  reset(self: ParticipantId, room: RoomState): void {
+    if (self !== this.#self) {
+      // The server may still keep the lost session for a while: that is no other person.
+      this.#formerSelves.add(this.#self);
+      this.#self = self;
+    }
+    const present = room.participants.filter(({ id }) => !this.#formerSelves.has(id));
+    this.#participants = new Map(present.map((participant) => [participant.id, participant]));
+  }
+
+  /** Somebody came, or changed. */
+  put(participant: Participant): void {
+    if (!this.#formerSelves.has(participant.id)) {
+      this.#participants.set(participant.id, participant);
+    }
+  }
+
+  /** Somebody left. */
+  remove(id: ParticipantId, reason: LeaveReason): void {
+    if (this.#participants.delete(id)) {
+      this.#reasons.set(id, reason);
+    }
+  }
+
+  /** Builds the list anew and returns what is different from the last one, the leaving first. */
+  refresh(linkOf: (participant: Participant) => LinkView): RosterChange[] {
+    const before = new Map(this.#views.map((view) => [view.id, view]));
+    const own = this.#participants.get(this.#self);
+    const ordered = own === undefined ? this.others : [own, ...this.others];
+    this.#views = ordered.map((participant) => {
+      const view = { ...participant, isSelf: participant.id === this.#self, ...linkOf(participant) };
+      const old = before.get(participant.id);
+      return old !== undefined && isSameView(old, view) ? old : view;
+    });
+    const changes: RosterChange[] = [];
+    for (const view of this.#views) {
+      const old = before.get(view.id);
+      if (old === undefined) {
+        changes.push({ kind: 'joined', participant: view });
+      } else if (old !== view) {
+        changes.push({ kind: 'changed', participant: view });
+      }
+      before.delete(view.id);
+    }
+    const left: RosterChange[] = [...before.values()].map((participant) => ({
+      kind: 'left',
+      participant,
+      reason: this.#reasons.get(participant.id) ?? 'lost',
+    }));
+    this.#reasons.clear();
+    return [...left, ...changes];
+  }
+}
+
+function isSameView(a: ParticipantView, b: ParticipantView): boolean {
+  return (
+    a.name === b.name &&
+    a.connected === b.connected &&
+    a.link === b.link &&
+    a.path === b.path &&
+    a.stream === b.stream &&
+    a.isSelf === b.isSelf &&
+    a.media.microphone === b.media.microphone &&
+    a.media.camera === b.media.camera &&
+    a.media.screen === b.media.screen
+  );
+}

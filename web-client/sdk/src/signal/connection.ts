@@ -1,0 +1,142 @@
+import { parseServerFrame } from './parse';
+import type { RequestMessage } from './requests';
+import type { SignalEffect, SignalSession } from './session';
+
+/** The subprotocol of the WebSocket; the number is that of the wire protocol. */
+export const SUBPROTOCOL = 'stoa.v1.json';
+
+/** The effects that the room deals with; the others end here. */
+export type SignalEvent = Exclude<SignalEffect, { kind: 'open' | 'send' | 'close' | 'settled' }>;
+
+/** Drives a `SignalSession`: owns its socket and its timer, and nothing that needs a decision. */
+export class SignalConnection {
+  readonly #url: string;
+  readonly #session: SignalSession;
+  readonly #handle: (event: SignalEvent) => void;
+  readonly #waiting = new Map<number, (error: Error | null) => void>();
+  #socket: WebSocket | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isFlushing = false;
+
+  constructor(url: string, session: SignalSession, handle: (event: SignalEvent) => void) {
+    this.#url = url;
+    this.#session = session;
+    this.#handle = handle;
+  }
+
+  /** Opens the first socket. */
+  start(): void {
+    globalThis.addEventListener('online', this.#onOnline);
+    this.#run((nowMs) => this.#session.start(nowMs));
+  }
+
+  /** Asks something; rejects with a `StoaError` if it is refused or the session ends before. */
+  request(message: RequestMessage): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#run((nowMs) => {
+        const id = this.#session.request(message, nowMs);
+        this.#waiting.set(id, (error) => (error === null ? resolve() : reject(error)));
+      });
+    });
+  }
+
+  /** Leaves for good; safe to call again. */
+  leave(): void {
+    this.#run(() => this.#session.leave());
+    this.#stop();
+  }
+
+  readonly #onOnline = (): void => {
+    this.#run((nowMs) => this.#session.handleOnline(nowMs));
+  };
+
+  #run(step: (nowMs: number) => void): void {
+    step(performance.now());
+    this.#flush();
+  }
+
+  #flush(): void {
+    // An effect may lead to a call back into this class; the outer loop then picks up what it left.
+    if (this.#isFlushing) {
+      return;
+    }
+    this.#isFlushing = true;
+    for (let effects = this.#session.takeEffects(); effects.length > 0; effects = this.#session.takeEffects()) {
+      for (const effect of effects) {
+        this.#perform(effect);
+      }
+    }
+    this.#isFlushing = false;
+    this.#schedule();
+  }
+
+  #perform(effect: SignalEffect): void {
+    switch (effect.kind) {
+      case 'open':
+        this.#open();
+        break;
+      case 'send':
+        this.#socket?.send(JSON.stringify(effect.frame));
+        break;
+      case 'close':
+        this.#drop(effect.code, effect.reason);
+        break;
+      case 'settled':
+        this.#waiting.get(effect.id)?.(effect.error);
+        this.#waiting.delete(effect.id);
+        break;
+      case 'failed':
+        this.#stop();
+        this.#handle(effect);
+        break;
+      default:
+        this.#handle(effect);
+    }
+  }
+
+  #open(): void {
+    this.#drop(1000, '');
+    let socket: WebSocket;
+    try {
+      socket = new WebSocket(this.#url, SUBPROTOCOL);
+    } catch {
+      // Blocked, for example by a content security policy: the session decides, as with any other refusal.
+      queueMicrotask(() => this.#run((nowMs) => this.#session.handleClose(1006, nowMs)));
+      return;
+    }
+    this.#socket = socket;
+    const ifCurrent = (step: (nowMs: number) => void) => {
+      if (this.#socket === socket) {
+        this.#run(step);
+      }
+    };
+    socket.onopen = () => ifCurrent((nowMs) => this.#session.handleOpen(nowMs));
+    socket.onmessage = (event: MessageEvent<unknown>) => {
+      const frame = typeof event.data === 'string' ? parseServerFrame(event.data) : null;
+      ifCurrent((nowMs) => this.#session.handleFrame(frame, nowMs));
+    };
+    socket.onclose = (event) => ifCurrent((nowMs) => this.#session.handleClose(event.code, nowMs));
+  }
+
+  #drop(code: number, reason: string): void {
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close(code, reason);
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const dueMs = this.#session.nextTickMs();
+    if (dueMs !== undefined) {
+      const waitMs = Math.max(0, dueMs - performance.now());
+      this.#timer = setTimeout(() => this.#run((nowMs) => this.#session.handleTick(nowMs)), waitMs);
+    }
+  }
+
+  #stop(): void {
+    globalThis.removeEventListener('online', this.#onOnline);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}

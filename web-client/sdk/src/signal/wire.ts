@@ -1,0 +1,494 @@
+// Generated from signaling/core/src/message.rs by `make types`. Do not edit.
+/**
+ * A frame from a browser: the envelope and one message.
+ */
+export type ClientFrame = { 
+/**
+ * Chosen by the client, increasing; the reply (`ok` or `error`) echoes it, and a repeated request is answered once.
+ */
+cid?: number, 
+/**
+ * Every server frame up to this `seq` has arrived (cumulative).
+ */
+ack?: number, } & ({ "type": "hello", 
+/**
+ * Name of the room, as in its link.
+ */
+room: string, 
+/**
+ * Name to show to the others.
+ */
+name: string, 
+/**
+ * Optional parts of the protocol that the client speaks.
+ */
+features: Array<string>, 
+/**
+ * What the participant publishes at first.
+ */
+media: MediaState, 
+/**
+ * Proof of rights, when the server asks for one.
+ */
+token?: string, 
+/**
+ * The session to take up again after a lost socket.
+ */
+resume?: Resume, } | { "type": "ack", } | { "type": "ping", } | { "type": "leave", } | { "type": "rename", 
+/**
+ * The new name.
+ */
+name: string, } | { "type": "media", 
+/**
+ * The whole new state.
+ */
+media: MediaState, } | { "type": "description", 
+/**
+ * Who shall get it.
+ */
+to: string, 
+/**
+ * Generation of the link between the two; the higher one wins.
+ */
+link: number, 
+/**
+ * The description.
+ */
+description: Description, } | { "type": "candidate", 
+/**
+ * Who shall get it.
+ */
+to: string, 
+/**
+ * Generation of the link it belongs to.
+ */
+link: number, 
+/**
+ * The candidate; `null` means that there are no more.
+ */
+candidate: Candidate | null, });
+/**
+ * What a client may say.
+ */
+export type ClientMessage = { "type": "hello", 
+/**
+ * Name of the room, as in its link.
+ */
+room: string, 
+/**
+ * Name to show to the others.
+ */
+name: string, 
+/**
+ * Optional parts of the protocol that the client speaks.
+ */
+features: Array<string>, 
+/**
+ * What the participant publishes at first.
+ */
+media: MediaState, 
+/**
+ * Proof of rights, when the server asks for one.
+ */
+token?: string, 
+/**
+ * The session to take up again after a lost socket.
+ */
+resume?: Resume, } | { "type": "ack", } | { "type": "ping", } | { "type": "leave", } | { "type": "rename", 
+/**
+ * The new name.
+ */
+name: string, } | { "type": "media", 
+/**
+ * The whole new state.
+ */
+media: MediaState, } | { "type": "description", 
+/**
+ * Who shall get it.
+ */
+to: string, 
+/**
+ * Generation of the link between the two; the higher one wins.
+ */
+link: number, 
+/**
+ * The description.
+ */
+description: Description, } | { "type": "candidate", 
+/**
+ * Who shall get it.
+ */
+to: string, 
+/**
+ * Generation of the link it belongs to.
+ */
+link: number, 
+/**
+ * The candidate; `null` means that there are no more.
+ */
+candidate: Candidate | null, };
+/**
+ * Proof that a session is the client's own.
+ */
+export type Resume = { 
+/**
+ * From the last `welcome`.
+ */
+session: string, 
+/**
+ * From the last `welcome`; changes with every resume.
+ */
+secret: string, 
+/**
+ * The last `seq` that arrived.
+ */
+last_seq: number, };
+/**
+ * What a participant publishes.
+ */
+export type MediaState = { 
+/**
+ * The microphone is on.
+ */
+microphone: boolean, 
+/**
+ * The camera is on.
+ */
+camera: boolean, 
+/**
+ * A screen is shared.
+ */
+screen: boolean, };
+/**
+ * An SDP description as `RTCSessionDescription` has it.
+ */
+export type Description = { 
+/**
+ * Offer or answer.
+ */
+type: DescriptionKind, 
+/**
+ * The session description, RFC 8866.
+ */
+sdp: string, };
+/**
+ * The two kinds of description that travel.
+ */
+export type DescriptionKind = "offer" | "answer";
+/**
+ * An ICE candidate as `RTCIceCandidate` has it.
+ */
+export type Candidate = { 
+/**
+ * The candidate attribute, RFC 8839.
+ */
+candidate: string, 
+/**
+ * The media section it belongs to.
+ */
+sdp_mid?: string, 
+/**
+ * Index of that section.
+ */
+sdp_m_line_index?: number, 
+/**
+ * The ICE generation it belongs to.
+ */
+username_fragment?: string, };
+/**
+ * A frame from the server: the envelope and one message.
+ */
+export type ServerFrame = { 
+/**
+ * Number within the session, from 1; 0 marks frames about this socket alone, which are neither acknowledged nor
+ * repeated.
+ */
+seq: number, 
+/**
+ * The request that this answers.
+ */
+cid?: number, } & ({ "type": "welcome", 
+/**
+ * Id of the session, for a resume.
+ */
+session: string, 
+/**
+ * Secret for the next resume.
+ */
+resume_secret: string, 
+/**
+ * The client's own participant.
+ */
+participant: string, 
+/**
+ * Whether the session asked for was taken up again; if so, the missed frames follow.
+ */
+resumed: boolean, 
+/**
+ * Why a wanted resume failed.
+ */
+resume_failure?: ResumeFailure, 
+/**
+ * The room as it is now; absent when `resumed`, since the missed frames tell the rest.
+ */
+room?: RoomState, 
+/**
+ * For `RTCPeerConnection`.
+ */
+ice_servers: Array<IceServer>, 
+/**
+ * What the server accepts.
+ */
+limits: WireLimits, } | { "type": "ok", } | { "type": "error", 
+/**
+ * For programs.
+ */
+code: ErrorCode, 
+/**
+ * For people: what was wrong and how to mend it.
+ */
+message: string, 
+/**
+ * When to try again, in milliseconds.
+ */
+retry_after_ms?: number, } | { "type": "pong", } | { "type": "participant_joined", 
+/**
+ * Who.
+ */
+participant: Participant, } | { "type": "participant_changed", 
+/**
+ * The whole new state.
+ */
+participant: Participant, } | { "type": "participant_left", 
+/**
+ * Who.
+ */
+participant: string, 
+/**
+ * How.
+ */
+reason: LeaveReason, } | { "type": "description", 
+/**
+ * Who sent it.
+ */
+from: string, 
+/**
+ * Generation of the link.
+ */
+link: number, 
+/**
+ * The description.
+ */
+description: Description, } | { "type": "candidate", 
+/**
+ * Who sent it.
+ */
+from: string, 
+/**
+ * Generation of the link.
+ */
+link: number, 
+/**
+ * The candidate; `null` means that there are no more.
+ */
+candidate: Candidate | null, } | { "type": "reconnect", 
+/**
+ * How long to wait, in milliseconds; spread over the clients.
+ */
+after_ms: number, });
+/**
+ * What the server may say.
+ */
+export type ServerMessage = { "type": "welcome", 
+/**
+ * Id of the session, for a resume.
+ */
+session: string, 
+/**
+ * Secret for the next resume.
+ */
+resume_secret: string, 
+/**
+ * The client's own participant.
+ */
+participant: string, 
+/**
+ * Whether the session asked for was taken up again; if so, the missed frames follow.
+ */
+resumed: boolean, 
+/**
+ * Why a wanted resume failed.
+ */
+resume_failure?: ResumeFailure, 
+/**
+ * The room as it is now; absent when `resumed`, since the missed frames tell the rest.
+ */
+room?: RoomState, 
+/**
+ * For `RTCPeerConnection`.
+ */
+ice_servers: Array<IceServer>, 
+/**
+ * What the server accepts.
+ */
+limits: WireLimits, } | { "type": "ok", } | { "type": "error", 
+/**
+ * For programs.
+ */
+code: ErrorCode, 
+/**
+ * For people: what was wrong and how to mend it.
+ */
+message: string, 
+/**
+ * When to try again, in milliseconds.
+ */
+retry_after_ms?: number, } | { "type": "pong", } | { "type": "participant_joined", 
+/**
+ * Who.
+ */
+participant: Participant, } | { "type": "participant_changed", 
+/**
+ * The whole new state.
+ */
+participant: Participant, } | { "type": "participant_left", 
+/**
+ * Who.
+ */
+participant: string, 
+/**
+ * How.
+ */
+reason: LeaveReason, } | { "type": "description", 
+/**
+ * Who sent it.
+ */
+from: string, 
+/**
+ * Generation of the link.
+ */
+link: number, 
+/**
+ * The description.
+ */
+description: Description, } | { "type": "candidate", 
+/**
+ * Who sent it.
+ */
+from: string, 
+/**
+ * Generation of the link.
+ */
+link: number, 
+/**
+ * The candidate; `null` means that there are no more.
+ */
+candidate: Candidate | null, } | { "type": "reconnect", 
+/**
+ * How long to wait, in milliseconds; spread over the clients.
+ */
+after_ms: number, };
+/**
+ * Everything there is to know about a room on entering it.
+ */
+export type RoomState = { 
+/**
+ * Its name, in canonical form.
+ */
+name: string, 
+/**
+ * How media travels.
+ */
+topology: Topology, 
+/**
+ * Everybody present in order of arrival, the client itself included.
+ */
+participants: Array<Participant>, };
+/**
+ * How media travels in a room; only the room's owner changes it.
+ */
+export type Topology = { 
+/**
+ * The way.
+ */
+mode: TopologyMode, 
+/**
+ * Rises with every change.
+ */
+epoch: number, };
+/**
+ * The ways that media may take.
+ */
+export type TopologyMode = "mesh";
+/**
+ * A participant as the others see them.
+ */
+export type Participant = { 
+/**
+ * Unique on this server.
+ */
+id: string, 
+/**
+ * Chosen by the participant, trimmed.
+ */
+name: string, 
+/**
+ * What they publish.
+ */
+media: MediaState, 
+/**
+ * False while their signaling socket is lost and may come back.
+ */
+connected: boolean, };
+/**
+ * An entry of `RTCConfiguration.iceServers`.
+ */
+export type IceServer = { 
+/**
+ * `stun:` and `turn:` addresses, RFC 7064 and RFC 7065.
+ */
+urls: Array<string>, 
+/**
+ * Of the relay.
+ */
+username?: string, 
+/**
+ * Of the relay.
+ */
+credential?: string, };
+/**
+ * What the server accepts; sizes in bytes, times in milliseconds.
+ */
+export type WireLimits = { 
+/**
+ * Largest frame.
+ */
+frame_bytes: number, 
+/**
+ * Longest name of a participant, in Unicode scalar values.
+ */
+name_chars: number, 
+/**
+ * Most participants of a room.
+ */
+room_participants: number, 
+/**
+ * The server speaks at least this often, so longer silence means a lost socket.
+ */
+heartbeat_ms: number, 
+/**
+ * How long a session may be resumed.
+ */
+resume_ms: number, };
+/**
+ * Why a session was not resumed.
+ */
+export type ResumeFailure = "unknown_session" | "window_exceeded";
+/**
+ * How somebody left.
+ */
+export type LeaveReason = "left" | "lost";
+/**
+ * What went wrong, for programs.
+ */
+export type ErrorCode = "bad_frame" | "unknown_type" | "out_of_order" | "too_large" | "bad_room" | "bad_name" | "room_full" | "server_full" | "unknown_participant" | "rate_limited";

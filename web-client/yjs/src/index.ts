@@ -1,0 +1,3 @@
+export { sanitizeState } from './awareness';
+export { StoaProvider } from './provider';
+export type { ProviderEvents, ProviderRoom, ProviderStatus, StoaProviderOptions } from './provider';
