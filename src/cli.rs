@@ -25,19 +25,19 @@ pub(crate) enum Command {
 /// A flag beats the environment, which beats the file.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ServeArguments {
-    /// Address for HTTP [STOA_LISTEN; default 127.0.0.1:8080]
+    /// Address for HTTP (STOA_LISTEN; default 127.0.0.1:8080)
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
-    /// Addresses for UDP, a comma list [STOA_UDP; default 0.0.0.0:3478]
+    /// Addresses for UDP, a comma list (STOA_UDP; default 0.0.0.0:3478)
     #[arg(long, value_name = "ADDR")]
     pub(crate) udp: Option<String>,
-    /// Folder for everything that is kept [STOA_DATA; default ./stoa-data]
+    /// Folder for everything that is kept (STOA_DATA; default ./stoa-data)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<String>,
-    /// Settings file, TOML; see `stoa config --print-default` [STOA_CONFIG]
+    /// Settings file, TOML; see `stoa config --print-default` (STOA_CONFIG)
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Form of the log on standard error [STOA_LOG_FORMAT; default text]
+    /// Form of the log on standard error (STOA_LOG_FORMAT; default text)
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
 }
