@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO := cargo
 BUILD := --release --workspace --locked
 
-.PHONY: help run build test check format lint test-rust test-web test-browser types deny tools node clean
+.PHONY: help run build test check format lint test-rust test-web test-browser bench-signaling types deny tools node clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,10 @@ test-web: node ## Tests of the SDK, the provider and the app without a browser, 
 
 test-browser: tools build ## Calls and notes in real browsers
 	cd tests/browser && npx --no-install playwright test
+
+bench-signaling: node ## Measures the signaling server (4 minutes; best on an idle machine); docs/benchmarks.md says what it means
+	$(CARGO) build --profile dist --locked -p stoa -p stoa-bench --bins --examples
+	target/dist/stoa-bench
 
 types: ## Writes the SDK's wire types from the Rust types
 	STOA_WRITE_TYPES=1 $(CARGO) test $(BUILD) -p stoa-signaling-core typescript

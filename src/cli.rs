@@ -1,8 +1,10 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the terminal is this file's business")]
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use stoa_signaling_core::message::{DocumentsGrant, Source};
 
 /// Calls and live documents in one binary that you host yourself.
 #[derive(Debug, Parser)]
@@ -20,6 +22,8 @@ pub(crate) enum Command {
     Serve(ServeArguments),
     /// Shows settings.
     Config(ConfigArguments),
+    /// Signs an access token with the key in auth.key (STOA_AUTH_KEY) and prints it.
+    Token(TokenArguments),
 }
 
 /// A flag beats the environment, which beats the file.
@@ -56,6 +60,83 @@ pub(crate) struct ConfigArguments {
     /// Prints a settings file that holds every key with its default.
     #[arg(long, required = true)]
     pub(crate) print_default: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenArguments {
+    /// Who it is for, as the application knows them.
+    #[arg(long)]
+    pub(crate) identity: String,
+    /// Room, or a pattern in which * stands for any text; may be repeated.
+    #[arg(long, required = true)]
+    pub(crate) room: Vec<String>,
+    /// Name to show; without it they choose one.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// How long it is good, such as 90s, 15m, 8h or 30d.
+    #[arg(long, default_value = "8h", value_parser = parse_lifetime)]
+    pub(crate) expires_in: Duration,
+    /// What they may publish: a comma list of microphone, camera, screen, or none.
+    #[arg(long, default_value = "microphone,camera,screen", value_parser = parse_publish)]
+    pub(crate) publish: Publish,
+    /// What they may do with documents: none, read or write.
+    #[arg(long, default_value = "write", value_parser = parse_documents)]
+    pub(crate) documents: DocumentsGrant,
+    /// They may not receive what others publish.
+    #[arg(long)]
+    pub(crate) no_subscribe: bool,
+    /// They may not send data to others.
+    #[arg(long)]
+    pub(crate) no_data: bool,
+    /// They may mute, remove, lock and invite.
+    #[arg(long)]
+    pub(crate) moderate: bool,
+    /// They may use the admin endpoints.
+    #[arg(long)]
+    pub(crate) admin: bool,
+    /// Settings file that holds the key (STOA_CONFIG)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// What a token lets somebody publish.
+#[derive(Debug, Clone)]
+pub(crate) struct Publish(pub(crate) Vec<Source>);
+
+fn parse_publish(text: &str) -> Result<Publish, String> {
+    if text == "none" {
+        return Ok(Publish(Vec::new()));
+    }
+    let parse = |word: &str| match word.trim() {
+        "microphone" => Ok(Source::Microphone),
+        "camera" => Ok(Source::Camera),
+        "screen" => Ok(Source::Screen),
+        _ => Err("write a comma list of microphone, camera and screen, or none".to_owned()),
+    };
+    text.split(',').map(parse).collect::<Result<_, _>>().map(Publish)
+}
+
+fn parse_documents(text: &str) -> Result<DocumentsGrant, String> {
+    match text {
+        "none" => Ok(DocumentsGrant::None),
+        "read" => Ok(DocumentsGrant::Read),
+        "write" => Ok(DocumentsGrant::Write),
+        _ => Err("write none, read or write".to_owned()),
+    }
+}
+
+fn parse_lifetime(text: &str) -> Result<Duration, String> {
+    let mend = || "write a number and a unit, such as 90s, 15m, 8h or 30d".to_owned();
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(mend)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(mend()),
+    };
+    let number: u32 = number.parse().map_err(|_| mend())?;
+    Ok(Duration::from_secs(u64::from(number) * seconds))
 }
 
 /// Prints to standard output.

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Env, Format, Serialized, Toml};
+use ipnet::IpNet;
+use stoa_signaling_core::token;
 use stoa_signaling_server::TlsFiles;
 
 use crate::cli::{LogFormat, ServeArguments};
-use crate::settings::{List, PortRange, Settings};
+use crate::settings::{List, PortRange, RateLimits, Settings, Word};
 
 /// A settings file that holds every key with its default.
 pub(crate) const DEFAULT_FILE: &str = include_str!("default.toml");
@@ -18,6 +20,9 @@ pub(crate) const DEFAULT_FILE: &str = include_str!("default.toml");
 pub(crate) struct Config {
     pub(crate) http_listen: SocketAddr,
     pub(crate) allowed_origins: Vec<String>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) auth_key: Option<String>,
+    pub(crate) rates: RateLimits,
     pub(crate) udp_listen: Vec<SocketAddr>,
     pub(crate) external_addresses: Vec<IpAddr>,
     pub(crate) data_dir: PathBuf,
@@ -108,13 +113,6 @@ fn explain(error: figment::Error, file: Option<&Path>) -> ConfigError {
 }
 
 fn check(settings: &Settings) -> Result<Config, ConfigError> {
-    if settings.auth.key.as_ref().is_some_and(|key| !key.is_empty()) {
-        return Err(bad(
-            "auth.key",
-            "(hidden)",
-            "tokens are not checked in this version, so rooms would be open to anybody; remove the key",
-        ));
-    }
     let log_format = match settings.log.format.as_str() {
         "text" => LogFormat::Text,
         "json" => LogFormat::Json,
@@ -133,6 +131,9 @@ fn check(settings: &Settings) -> Result<Config, ConfigError> {
     Ok(Config {
         http_listen: address("http.listen", &settings.http.listen)?,
         allowed_origins: origins(&settings.http.allowed_origins)?,
+        trusted_proxies: networks("http.trusted_proxies", &settings.http.trusted_proxies)?,
+        auth_key: auth_key(settings)?,
+        rates: rates(&settings.limits)?,
         udp_listen,
         external_addresses: ips("udp.external_addresses", &settings.udp.external_addresses)?,
         data_dir: PathBuf::from(&settings.data.dir),
@@ -155,11 +156,7 @@ fn tls(settings: &Settings) -> Result<Option<TlsFiles>, ConfigError> {
 /// The keys of parts that are yet to come. Their values are checked all the same, so that a mistake shows before it matters.
 fn unused(settings: &Settings) -> Result<Vec<&'static str>, ConfigError> {
     let relay = &settings.relay;
-    for (key, list) in [
-        ("http.trusted_proxies", &settings.http.trusted_proxies),
-        ("relay.allow_peers", &relay.allow_peers),
-        ("relay.deny_peers", &relay.deny_peers),
-    ] {
+    for (key, list) in [("relay.allow_peers", &relay.allow_peers), ("relay.deny_peers", &relay.deny_peers)] {
         networks(key, list)?;
     }
     for (key, value) in [("relay.tcp_listen", &relay.tcp_listen), ("relay.tls_listen", &relay.tls_listen)] {
@@ -180,7 +177,6 @@ fn unused(settings: &Settings) -> Result<Vec<&'static str>, ConfigError> {
     }
     let defaults = Settings::default();
     let set = [
-        ("http.trusted_proxies", settings.http.trusted_proxies != defaults.http.trusted_proxies),
         ("relay", *relay != defaults.relay),
         ("docs.commit_interval_ms", settings.docs != defaults.docs),
         ("admin.token", settings.admin != defaults.admin),
@@ -206,19 +202,34 @@ fn ips(key: &str, list: &List) -> Result<Vec<IpAddr>, ConfigError> {
     list.items().into_iter().map(parse).collect()
 }
 
-/// Checks `address/prefix` lists.
-fn networks(key: &str, list: &List) -> Result<(), ConfigError> {
-    for item in list.items() {
-        let (address, prefix) = item.split_once('/').unwrap_or((item, ""));
-        let is_good = address.parse::<IpAddr>().is_ok_and(|address| {
-            let most = if address.is_ipv4() { 32 } else { 128 };
-            prefix.is_empty() && !item.contains('/') || prefix.parse::<u8>().is_ok_and(|prefix| prefix <= most)
-        });
-        if !is_good {
-            return Err(bad(key, item, "write a network, such as \"192.0.2.0/24\" or \"2001:db8::/32\""));
+/// Networks; an address alone is a network of one.
+fn networks(key: &str, list: &List) -> Result<Vec<IpNet>, ConfigError> {
+    let parse = |item: &str| {
+        let network = item.parse().or_else(|_| item.parse::<IpAddr>().map(IpNet::from));
+        network.map_err(|_| bad(key, item, "write a network, such as \"192.0.2.0/24\" or \"2001:db8::/32\""))
+    };
+    list.items().into_iter().map(parse).collect()
+}
+
+/// The key itself is never shown.
+fn auth_key(settings: &Settings) -> Result<Option<String>, ConfigError> {
+    let Some(key) = settings.auth.key.as_ref().map(Word::to_text) else { return Ok(None) };
+    token::check_key(&key).map_err(|why| ConfigError(format!("auth.key: (hidden) cannot be used; {why}")))?;
+    Ok(Some(key))
+}
+
+fn rates(limits: &RateLimits) -> Result<RateLimits, ConfigError> {
+    for (key, value) in [
+        ("limits.address_rate", limits.address_rate),
+        ("limits.address_burst", limits.address_burst),
+        ("limits.identity_rate", limits.identity_rate),
+        ("limits.identity_burst", limits.identity_burst),
+    ] {
+        if !(1..=1_000_000).contains(&value) {
+            return Err(bad(key, &value.to_string(), "write a number from 1 to 1000000"));
         }
     }
-    Ok(())
+    Ok(limits.clone())
 }
 
 fn origins(list: &List) -> Result<Vec<String>, ConfigError> {
@@ -240,7 +251,7 @@ fn bad(key: &str, value: &str, mend: &str) -> ConfigError {
     ConfigError(format!("{key}: {value:?} cannot be used; {mend}"))
 }
 
-const TABLES: [&str; 10] = ["http", "udp", "data", "tls", "auth", "relay", "rooms", "docs", "admin", "log"];
+const TABLES: [&str; 11] = ["http", "udp", "data", "tls", "auth", "relay", "rooms", "limits", "docs", "admin", "log"];
 
 #[cfg(test)]
 mod tests {
@@ -283,7 +294,7 @@ mod tests {
             ("[relay]\nport_range = [9, 2]", ["relay.port_range", "[9, 2]", "lo <= hi"]),
             ("[relay]\nallow_peers = [\"10.0.0.0/33\"]", ["relay.allow_peers", "10.0.0.0/33", "192.0.2.0/24"]),
             ("[http]\nallowed_origins = [\"example.org\"]", ["http.allowed_origins", "example.org", "https://"]),
-            ("[auth]\nkey = \"secret-words\"", ["auth.key", "hidden", "remove the key"]),
+            ("[auth]\nkey = \"secret-words\"", ["auth.key", "hidden", "32 characters"]),
             ("[log]\nformat = \"xml\"", ["log.format", "\"xml\"", "json"]),
         ];
         for (toml, parts) in cases {

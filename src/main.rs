@@ -3,6 +3,7 @@
 
 mod assets;
 mod cli;
+mod commands;
 mod config;
 mod settings;
 mod shutdown;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Arguments, Command, ConfigArguments, ServeArguments};
+use crate::cli::{Arguments, Command, ConfigArguments, ServeArguments, TokenArguments};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -23,7 +24,24 @@ fn main() -> ExitCode {
             cli::print(config::DEFAULT_FILE);
             ExitCode::SUCCESS
         }
+        Some(Command::Token(token)) => mint(&token),
         None => run(&arguments.serve),
+    }
+}
+
+fn mint(arguments: &TokenArguments) -> ExitCode {
+    let serve = ServeArguments { config: arguments.config.clone(), ..ServeArguments::default() };
+    let token =
+        config::load(&serve).map_err(|error| error.to_string()).and_then(|config| commands::token(arguments, config));
+    match token {
+        Ok(token) => {
+            cli::print(&format!("{token}\n"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            cli::complain(&error);
+            ExitCode::from(USAGE)
+        }
     }
 }
 

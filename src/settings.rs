@@ -14,6 +14,7 @@ pub(crate) struct Settings {
     pub(crate) auth: Auth,
     pub(crate) relay: Relay,
     pub(crate) rooms: Rooms,
+    pub(crate) limits: RateLimits,
     pub(crate) docs: Docs,
     pub(crate) admin: Admin,
     pub(crate) log: Log,
@@ -98,6 +99,21 @@ impl Default for Rooms {
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub(crate) struct RateLimits {
+    pub(crate) address_rate: u32,
+    pub(crate) address_burst: u32,
+    pub(crate) identity_rate: u32,
+    pub(crate) identity_burst: u32,
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self { address_rate: 20, address_burst: 200, identity_rate: 1, identity_burst: 20 }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Docs {
     pub(crate) commit_interval_ms: u64,
 }
@@ -159,8 +175,11 @@ pub(crate) enum Word {
 }
 
 impl Word {
-    pub(crate) fn is_empty(&self) -> bool {
-        matches!(self, Self::Text(text) if text.is_empty())
+    pub(crate) fn to_text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Integer(number) => number.to_string(),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 use std::fs;
+use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use stoa_base_net::Group;
 use stoa_signaling_core::Limits;
+use stoa_signaling_core::token::Keys;
 use stoa_signaling_server::{Server, StunAddress};
 use stoa_turn_relay_server::StunHandler;
 use tracing::{info, warn};
@@ -34,7 +36,16 @@ pub(crate) fn serve(config: Config) -> Result<(), String> {
         tls: config.tls,
         allowed_origins: config.allowed_origins,
         stun,
-        limits: Limits { room_participants: config.mesh_max, ..Limits::default() },
+        limits: Limits {
+            room_participants: config.mesh_max,
+            address_rate: config.rates.address_rate,
+            address_burst: config.rates.address_burst,
+            identity_rate: config.rates.identity_rate,
+            identity_burst: config.rates.identity_burst,
+            ..Limits::default()
+        },
+        trusted_proxies: config.trusted_proxies,
+        keys: Keys::new(config.auth_key, server_key(&data_dir)?),
         seed: seed()?,
         assets: assets::find,
         render_metrics,
@@ -94,6 +105,31 @@ fn raise_file_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         warn!(%error, "cannot raise the limit of open files");
     }
+}
+
+/// The server's own key, kept so that invitations and participants outlive a restart.
+fn server_key(data_dir: &Path) -> Result<[u8; 32], String> {
+    let path = data_dir.join("server.key");
+    match fs::read(&path) {
+        Ok(bytes) => bytes
+            .try_into()
+            .map_err(|_| format!("{} does not hold 32 bytes; remove it, and open invitations end", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let key = seed()?;
+            write_private(&path, &key).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+            Ok(key)
+        }
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+    }
+}
+
+/// Writes aside and renames, so that a crash leaves no half of a key.
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let aside = path.with_extension("new");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&aside, path)
 }
 
 fn seed() -> Result<[u8; 32], String> {

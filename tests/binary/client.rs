@@ -74,6 +74,11 @@ impl Client {
         }
     }
 
+    /// Lets the socket break without a close frame.
+    pub(crate) fn break_off(self) {
+        drop(self);
+    }
+
     /// Waits for the close, skipping frames.
     pub(crate) async fn closed(&mut self) -> Option<u16> {
         loop {

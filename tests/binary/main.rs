@@ -3,6 +3,8 @@
 
 mod boot;
 mod client;
+mod faults;
+mod rights;
 mod server;
 mod signaling;
 mod tls;

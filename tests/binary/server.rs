@@ -1,30 +1,45 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
-/// A running `stoa`; killed when dropped.
+/// A running `stoa`.
 pub(crate) struct Server {
-    child: Child,
+    child: Process,
     pub(crate) url: String,
     pub(crate) http: SocketAddr,
     pub(crate) udp: SocketAddr,
     pub(crate) data: String,
-    _folder: TempDir,
+    /// Removed after the process has ended.
+    #[expect(dead_code, reason = "held for its Drop")]
+    folder: Option<TempDir>,
 }
+
+/// Killed when dropped.
+struct Process(Child);
 
 impl Server {
     pub(crate) fn start() -> Self {
         Self::start_with(|_| {})
     }
 
-    /// Starts the binary and waits until it says that it is ready.
     pub(crate) fn start_with(adjust: impl FnOnce(&mut Command)) -> Self {
         let folder = TempDir::new().unwrap();
+        let server = Self::launch(&folder.path().join("data"), adjust);
+        Self { folder: Some(folder), ..server }
+    }
+
+    /// Starts the binary with a data folder that outlives it.
+    pub(crate) fn start_in(data: &Path) -> Self {
+        Self::launch(data, |_| {})
+    }
+
+    /// Starts the binary and waits until it says that it is ready.
+    fn launch(data: &Path, adjust: impl FnOnce(&mut Command)) -> Self {
         let mut command = stoa();
-        command.args(["--listen", "127.0.0.1:0", "--udp", "127.0.0.1:0"]);
-        command.arg("--data").arg(folder.path().join("data"));
+        command.args(["--listen", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--data"]).arg(data);
         adjust(&mut command);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
@@ -37,16 +52,16 @@ impl Server {
         };
         let (url, http, udp, data) = (value("open"), value("http"), value("udp"), value("data"));
         let udp = udp.split(", ").next().unwrap().parse().unwrap();
-        Self { child, url, http: http.parse().unwrap(), udp, data, _folder: folder }
+        Self { child: Process(child), url, http: http.parse().unwrap(), udp, data, folder: None }
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        let status = Command::new("kill").args([name, &self.child.0.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        self.child.wait().unwrap()
+        self.child.0.wait().unwrap()
     }
 
     /// One plain HTTP exchange; returns head and body.
@@ -62,10 +77,10 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

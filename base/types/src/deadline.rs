@@ -32,10 +32,10 @@ impl<K: Ord + Copy> Deadlines<K> {
         }
     }
 
-    /// Whether `key` has a deadline.
+    /// The deadline of `key`.
     #[must_use]
-    pub fn contains(&self, key: K) -> bool {
-        self.by_key.contains_key(&key)
+    pub fn at(&self, key: K) -> Option<Instant> {
+        self.by_key.get(&key).copied()
     }
 
     /// The next deadline; `None` means nothing is pending.

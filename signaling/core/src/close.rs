@@ -29,11 +29,21 @@ pub enum CloseCode {
     BadRoom,
     /// The participant's name breaks the rules.
     BadName,
+    /// A token is needed, has expired, or is not good.
+    Authenticate,
+    /// The token is not for this room.
+    Forbidden,
+    /// A moderator sent the client out.
+    Removed,
+    /// A moderator locked the room.
+    RoomLocked,
+    /// The invitation is not good.
+    BadInvite,
 }
 
 impl CloseCode {
     /// Every code, for documentation and tests.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::HeartbeatTimeout,
         Self::Restarting,
         Self::SlowReader,
@@ -46,6 +56,11 @@ impl CloseCode {
         Self::RoomFull,
         Self::BadRoom,
         Self::BadName,
+        Self::Authenticate,
+        Self::Forbidden,
+        Self::Removed,
+        Self::RoomLocked,
+        Self::BadInvite,
     ];
 
     /// The number on the wire.
@@ -64,6 +79,11 @@ impl CloseCode {
             Self::RoomFull => 4503,
             Self::BadRoom => 4504,
             Self::BadName => 4505,
+            Self::Authenticate => 4200,
+            Self::Forbidden => 4506,
+            Self::Removed => 4507,
+            Self::RoomLocked => 4508,
+            Self::BadInvite => 4509,
         }
     }
 
@@ -83,6 +103,11 @@ impl CloseCode {
             Self::RoomFull => "the room is full",
             Self::BadRoom => "not a room name",
             Self::BadName => "not a name",
+            Self::Authenticate => "authenticate",
+            Self::Forbidden => "the token is not for this room",
+            Self::Removed => "removed by a moderator",
+            Self::RoomLocked => "the room is locked",
+            Self::BadInvite => "the invitation is not good",
         }
     }
 }

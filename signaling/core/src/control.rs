@@ -1,15 +1,18 @@
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
 use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
 
+use crate::clock::WallClock;
 use crate::close::CloseCode;
 use crate::edge::Edge;
 use crate::limits::Limits;
 use crate::message::IceServer;
 use crate::owner::Owner;
 use crate::seam::ToEdge;
+use crate::token::Keys;
 
 /// The control plane of a single process: one edge and one owner, joined.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub enum Command {
     Opened {
         /// Its id.
         connection: ConnectionId,
+        /// Where its client is, for limits per address.
+        address: Option<IpAddr>,
         /// What its client shall use for ICE; depends on the address it reached us by.
         ice_servers: Vec<IceServer>,
     },
@@ -131,14 +136,26 @@ pub struct Stats {
 impl Control {
     /// An empty control plane. `seed` must be unpredictable: ids and resume secrets come from it.
     #[must_use]
-    pub fn new(limits: Limits, seed: [u8; 32]) -> Self {
-        Self { edge: Edge::new(limits), owner: Owner::new(limits, seed), events: VecDeque::new() }
+    pub fn new(limits: Limits, keys: Keys, seed: [u8; 32], wall_clock: WallClock) -> Self {
+        Self {
+            edge: Edge::new(limits, keys.clone(), wall_clock),
+            owner: Owner::new(limits, keys, seed, wall_clock),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Tells the time of day anew; a machine's clock may be set while it runs.
+    pub fn set_wall_clock(&mut self, wall_clock: WallClock) {
+        self.edge.set_wall_clock(wall_clock);
+        self.owner.set_wall_clock(wall_clock);
     }
 
     /// Takes in one report of the driver.
     pub fn handle_command(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Opened { connection, ice_servers } => self.edge.opened(connection, ice_servers, now),
+            Command::Opened { connection, address, ice_servers } => {
+                self.edge.opened(connection, address, ice_servers, now);
+            }
             Command::Text { connection, text } => self.edge.text(connection, &text, now),
             Command::Binary { connection } => self.edge.binary(connection),
             Command::TooLarge { connection } => self.edge.too_large(connection),

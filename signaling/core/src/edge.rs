@@ -1,16 +1,23 @@
+mod address;
+mod entrance;
+
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use stoa_base_types::{ConnectionId, Deadlines, SessionId};
 
+use self::address::AddressBlock;
+use crate::clock::WallClock;
 use crate::close::CloseCode;
 use crate::control::{Action, Outgoing};
 use crate::frame::{self, Body, Unreadable};
 use crate::limits::{Limits, milliseconds};
 use crate::message::{ClientFrame, ClientMessage, ErrorCode, IceServer, ServerMessage};
-use crate::name::{BadName, RoomName, parse_name};
-use crate::rate::Bucket;
-use crate::seam::{Departure, Hello, ToEdge, ToOwner};
+use crate::name::RoomName;
+use crate::rate::{Bucket, Buckets};
+use crate::seam::{Departure, ToEdge, ToOwner};
+use crate::token::Keys;
 
 /// The sockets of one node: reads their frames, guards their manners, knows no room.
 #[derive(Debug)]
@@ -19,6 +26,10 @@ pub(crate) struct Edge {
     connections: BTreeMap<ConnectionId, Connection>,
     deadlines: Deadlines<Timer>,
     is_draining: bool,
+    keys: Keys,
+    wall_clock: WallClock,
+    addresses: Buckets<AddressBlock>,
+    identities: Buckets<Box<str>>,
     to_owner: VecDeque<ToOwner>,
     outgoing: VecDeque<Outgoing>,
 }
@@ -39,7 +50,15 @@ enum Stage {
     },
     /// `hello` was passed on and not yet answered.
     Entering,
-    Bound(SessionId),
+    Bound(Box<Bound>),
+}
+
+/// What the edge keeps of a session, to check newer tokens against.
+#[derive(Debug)]
+struct Bound {
+    session: SessionId,
+    room: RoomName,
+    identity: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,23 +68,36 @@ enum Timer {
 }
 
 impl Edge {
-    pub(crate) const fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, keys: Keys, wall_clock: WallClock) -> Self {
         Self {
             limits,
             connections: BTreeMap::new(),
             deadlines: Deadlines::new(),
             is_draining: false,
+            keys,
+            wall_clock,
+            addresses: Buckets::default(),
+            identities: Buckets::default(),
             to_owner: VecDeque::new(),
             outgoing: VecDeque::new(),
         }
     }
 
-    pub(crate) fn opened(&mut self, connection: ConnectionId, ice_servers: Vec<IceServer>, now: Instant) {
+    pub(crate) fn opened(
+        &mut self,
+        connection: ConnectionId,
+        address: Option<IpAddr>,
+        ice_servers: Vec<IceServer>,
+        now: Instant,
+    ) {
         if self.is_draining {
             return self.emit(connection, Action::Close(CloseCode::Restarting));
         }
         if self.connections.len() >= self.limits.connections {
             return self.emit(connection, Action::Close(CloseCode::ServerFull));
+        }
+        if let Err(wait) = self.take_from_address(address, now) {
+            return self.refuse_at_the_door(connection, wait);
         }
         let stage = Stage::Greeting { ice_servers };
         self.connections.insert(connection, Connection { stage, heard: now, bucket: Bucket::new(now), refused: 0 });
@@ -85,8 +117,8 @@ impl Edge {
                 self.greet(connection, text, ice_servers, now);
             }
             Stage::Entering => self.refuse_hello(connection, None, &out_of_order("wait for the welcome")),
-            Stage::Bound(session) => {
-                let session = *session;
+            Stage::Bound(bound) => {
+                let session = bound.session;
                 self.converse(connection, session, text, now);
             }
         }
@@ -138,15 +170,15 @@ impl Edge {
 
     pub(crate) fn handle(&mut self, message: ToEdge) {
         match message {
-            ToEdge::Bind { connection, session, .. } => {
+            ToEdge::Bind { connection, session, room, identity, .. } => {
                 if let Some(known) = self.connections.get_mut(&connection) {
-                    known.stage = Stage::Bound(session);
+                    known.stage = Stage::Bound(Box::new(Bound { session, room, identity }));
                     self.emit(connection, Action::Bind(session));
                 }
             }
             ToEdge::Send { connection, bytes } => self.emit(connection, Action::Send(bytes)),
-            ToEdge::Refuse { connection, cid, error, message, code } => {
-                let body = Body::new(&ServerMessage::Error { code: error, message, retry_after_ms: None });
+            ToEdge::Refuse { connection, cid, error, message, retry_after_ms, code } => {
+                let body = Body::new(&ServerMessage::Error { code: error, message, retry_after_ms });
                 self.emit(connection, Action::Send(body.frame(0, cid)));
                 self.drop_with(connection, code);
             }
@@ -176,34 +208,12 @@ impl Edge {
         self.outgoing.pop_front()
     }
 
-    pub(crate) fn connections(&self) -> usize {
-        self.connections.len()
+    pub(crate) fn set_wall_clock(&mut self, wall_clock: WallClock) {
+        self.wall_clock = wall_clock;
     }
 
-    fn greet(&mut self, connection: ConnectionId, text: &str, ice_servers: Vec<IceServer>, now: Instant) {
-        let frame = match frame::read(text) {
-            Ok(frame) => frame,
-            Err(unreadable) => return self.refuse_hello(connection, None, &unreadable),
-        };
-        let cid = frame.cid;
-        let ClientMessage::Hello { room, name, media, resume, features: _, token: _ } = frame.message else {
-            return self.refuse_hello(connection, cid, &out_of_order("the first frame must be a hello"));
-        };
-        let room = match RoomName::parse(&room) {
-            Ok(room) => room,
-            Err(why) => return self.refuse_name(connection, cid, ErrorCode::BadRoom, "the room's name", why),
-        };
-        let name = match parse_name(&name, self.limits.name_chars) {
-            Ok(name) => name,
-            Err(why) => return self.refuse_name(connection, cid, ErrorCode::BadName, "your name", why),
-        };
-        if let Some(known) = self.connections.get_mut(&connection) {
-            known.stage = Stage::Entering;
-        }
-        self.deadlines.clear(Timer::Hello(connection));
-        self.deadlines.set(Timer::Heartbeat(connection), now + self.limits.heartbeat);
-        let hello = Box::new(Hello { cid, room, name, media, resume, ice_servers });
-        self.to_owner.push_back(ToOwner::Enter { connection, hello });
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.len()
     }
 
     fn converse(&mut self, connection: ConnectionId, session: SessionId, text: &str, now: Instant) {
@@ -215,6 +225,15 @@ impl Edge {
                 Ok(ClientFrame { message: ClientMessage::Hello { .. }, .. }) => {
                     (out_of_order("hello comes once, as the first frame"), None)
                 }
+                Ok(ClientFrame { message: ClientMessage::Refresh { token }, cid, .. }) => {
+                    match self.check_refresh(connection, &token, now) {
+                        Ok(rights) => {
+                            let rights = Box::new(rights);
+                            return self.to_owner.push_back(ToOwner::Refreshed { connection, session, cid, rights });
+                        }
+                        Err(message) => (Unreadable { code: ErrorCode::Unauthenticated, cid, message }, None),
+                    }
+                }
                 Ok(frame) => {
                     let frame = Box::new(frame);
                     return self.to_owner.push_back(ToOwner::Frame { connection, session, frame });
@@ -222,6 +241,7 @@ impl Edge {
                 Err(unreadable) => (unreadable, None),
             },
         };
+        let Some(known) = self.connections.get_mut(&connection) else { return };
         known.refused += 1;
         if known.refused > self.limits.refused_frames {
             let code = if retry_after_ms.is_some() { CloseCode::RateLimited } else { CloseCode::ProtocolError };
@@ -244,18 +264,6 @@ impl Edge {
         }
     }
 
-    fn refuse_name(&mut self, connection: ConnectionId, cid: Option<u64>, code: ErrorCode, what: &str, why: BadName) {
-        let close = if code == ErrorCode::BadRoom { CloseCode::BadRoom } else { CloseCode::BadName };
-        let message = format!("{what} is not accepted: {why}");
-        self.handle(ToEdge::Refuse { connection, cid, error: code, message, code: close });
-    }
-
-    fn refuse_hello(&mut self, connection: ConnectionId, cid: Option<u64>, refusal: &Unreadable) {
-        let (error, message) = (refusal.code, refusal.message.clone());
-        let cid = cid.or(refusal.cid);
-        self.handle(ToEdge::Refuse { connection, cid, error, message, code: CloseCode::ProtocolError });
-    }
-
     /// Closes a socket on the edge's own account; its session, if it has one, may be resumed where the code allows it.
     fn close(&mut self, connection: ConnectionId, code: CloseCode) {
         if self.connections.contains_key(&connection) {
@@ -273,7 +281,8 @@ impl Edge {
     }
 
     fn forget(&mut self, connection: ConnectionId, departure: Departure) {
-        if let Some(Connection { stage: Stage::Bound(session), .. }) = self.remove(connection) {
+        if let Some(Connection { stage: Stage::Bound(bound), .. }) = self.remove(connection) {
+            let session = bound.session;
             self.to_owner.push_back(ToOwner::Detached { connection, session, departure });
         }
     }
@@ -285,8 +294,8 @@ impl Edge {
     }
 
     fn session(&self, connection: ConnectionId) -> Option<SessionId> {
-        match self.connections.get(&connection)?.stage {
-            Stage::Bound(session) => Some(session),
+        match &self.connections.get(&connection)?.stage {
+            Stage::Bound(bound) => Some(bound.session),
             Stage::Greeting { .. } | Stage::Entering => None,
         }
     }

@@ -70,7 +70,21 @@ struct Probe {
     cid: Option<u64>,
 }
 
-const KNOWN_TYPES: [&str; 8] = ["hello", "ack", "ping", "leave", "rename", "media", "description", "candidate"];
+const KNOWN_TYPES: [&str; 13] = [
+    "hello",
+    "ack",
+    "ping",
+    "leave",
+    "rename",
+    "media",
+    "refresh",
+    "mute",
+    "remove",
+    "lock",
+    "invite",
+    "description",
+    "candidate",
+];
 
 /// An upper bound of `{"seq":…,"cid":…,`.
 const ENVELOPE_BYTES: usize = 56;

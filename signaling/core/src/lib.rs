@@ -9,15 +9,17 @@
 //! [`Control`] joins the two for a single process:
 //!
 //! ```
-//! use std::time::Instant;
+//! use std::time::{Duration, Instant};
 //! use stoa_base_types::ConnectionId;
-//! use stoa_signaling_core::{Action, Command, Control, Limits};
+//! use stoa_signaling_core::token::Keys;
+//! use stoa_signaling_core::{Action, Command, Control, Limits, WallClock};
 //!
 //! # #[expect(clippy::disallowed_methods, reason = "an Instant can only be had from the clock")]
 //! let now = Instant::now();
-//! let mut control = Control::new(Limits::default(), [0; 32]);
+//! let (keys, wall_clock) = (Keys::new(None, [0; 32]), WallClock::new(now, Duration::from_secs(1_800_000_000)));
+//! let mut control = Control::new(Limits::default(), keys, [0; 32], wall_clock);
 //! let connection = ConnectionId(1);
-//! control.handle_command(Command::Opened { connection, ice_servers: vec![] }, now);
+//! control.handle_command(Command::Opened { connection, address: None, ice_servers: vec![] }, now);
 //! let hello = r#"{"type":"hello","room":"agora","name":"Ada"}"#;
 //! control.handle_command(Command::Text { connection, text: hello.into() }, now);
 //! let outgoing = std::iter::from_fn(|| control.poll_transmit()).last().unwrap();
@@ -26,6 +28,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod clock;
 mod close;
 mod control;
 mod edge;
@@ -39,9 +42,11 @@ mod rate;
 mod room;
 mod seam;
 mod session;
+pub mod token;
 #[cfg(test)]
 mod typescript;
 
+pub use clock::WallClock;
 pub use close::CloseCode;
 pub use control::{Action, Command, Control, Event, Outgoing, Stats};
 pub use limits::Limits;

@@ -45,6 +45,18 @@ pub struct Limits {
     pub frame_burst: u32,
     /// Refused frames (unreadable, or beyond the rate) before the socket is closed.
     pub refused_frames: u32,
+    /// Sustained sockets per second from one address (IPv6: one /64); loopback is not counted.
+    pub address_rate: u32,
+    /// Sockets that may come from one address at once.
+    pub address_burst: u32,
+    /// Sustained joins per second of one identity.
+    pub identity_rate: u32,
+    /// Joins of one identity that may come at once.
+    pub identity_burst: u32,
+    /// Longest life of an invitation.
+    pub invite_lifetime: Duration,
+    /// How long before its end a token is announced to expire.
+    pub token_notice: Duration,
     /// Over how long the clients' returns are spread after a restart.
     pub reconnect_spread: Duration,
 }
@@ -86,6 +98,12 @@ impl Default for Limits {
             frame_rate: 50,
             frame_burst: 300,
             refused_frames: 64,
+            address_rate: 20,
+            address_burst: 200,
+            identity_rate: 1,
+            identity_burst: 20,
+            invite_lifetime: Duration::from_secs(30 * 24 * 3600),
+            token_notice: Duration::from_secs(60),
             reconnect_spread: Duration::from_secs(5),
         }
     }

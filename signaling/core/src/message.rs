@@ -43,6 +43,10 @@ pub enum ClientMessage {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
         token: Option<String>,
+        /// An invitation, which opens a locked room (and one that asks for tokens).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        invite: Option<String>,
         /// The session to take up again after a lost socket.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
@@ -63,6 +67,35 @@ pub enum ClientMessage {
     Media {
         /// The whole new state.
         media: MediaState,
+    },
+    /// Presents a newer token before the present one expires.
+    Refresh {
+        /// The new token, for the same identity and room.
+        token: String,
+    },
+    /// Switches off what another participant publishes. Nobody can switch it on but they. Moderators only.
+    Mute {
+        /// Whom.
+        #[cfg_attr(test, ts(type = "string"))]
+        participant: ParticipantId,
+        /// What.
+        source: Source,
+    },
+    /// Sends somebody out of the room. Moderators only.
+    Remove {
+        /// Whom.
+        #[cfg_attr(test, ts(type = "string"))]
+        participant: ParticipantId,
+    },
+    /// Locks the room against newcomers without an invitation, or opens it. Moderators only.
+    Lock {
+        /// Whether it shall be locked.
+        locked: bool,
+    },
+    /// Asks for an invitation; answered by `invited`. Moderators only.
+    Invite {
+        /// How long it shall be good, in milliseconds.
+        expires_in_ms: u64,
     },
     /// Hands an SDP description to another participant of the room.
     Description {
@@ -95,8 +128,73 @@ pub struct Resume {
     pub session: SessionId,
     /// From the last `welcome`; changes with every resume.
     pub secret: String,
-    /// The last `seq` that arrived.
-    pub last_seq: u64,
+    /// The last `seq` that arrived; absent when the client lost its state too (a reload), and wants the whole again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub last_seq: Option<u64>,
+    /// From the last `welcome`: keeps the participant's id where the session is unknown, as after a restart of the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub participant_proof: Option<String>,
+}
+
+/// What can be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum Source {
+    /// Speech.
+    Microphone,
+    /// A picture.
+    Camera,
+    /// A shared screen, with its sound.
+    Screen,
+}
+
+/// What a participant may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Grants {
+    /// What they may publish.
+    pub publish: Vec<Source>,
+    /// Whether they may receive what others publish.
+    pub subscribe: bool,
+    /// Whether they may send data to others.
+    pub data: bool,
+    /// What they may do with documents.
+    pub documents: DocumentsGrant,
+    /// Whether they may mute, remove, lock and invite.
+    pub moderate: bool,
+    /// Whether they may use the admin endpoints.
+    pub admin: bool,
+}
+
+/// What a participant may do with documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum DocumentsGrant {
+    /// Nothing.
+    None,
+    /// Read.
+    Read,
+    /// Read and write.
+    Write,
+}
+
+impl Default for Grants {
+    /// What anybody may do who may enter: everything but to rule.
+    fn default() -> Self {
+        Self {
+            publish: vec![Source::Microphone, Source::Camera, Source::Screen],
+            subscribe: true,
+            data: true,
+            documents: DocumentsGrant::Write,
+            moderate: false,
+            admin: false,
+        }
+    }
 }
 
 /// What a participant publishes.
@@ -187,11 +285,15 @@ pub enum ServerMessage {
         participant: ParticipantId,
         /// Whether the session asked for was taken up again; if so, the missed frames follow.
         resumed: bool,
+        /// Keeps the participant's id over a restart of the server, see `resume`.
+        participant_proof: String,
+        /// What the client may do. `moderate` may change later: see the `moderator` of the own participant.
+        grants: Grants,
         /// Why a wanted resume failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
         resume_failure: Option<ResumeFailure>,
-        /// The room as it is now; absent when `resumed`, since the missed frames tell the rest.
+        /// The room as it is now; absent when the client has only missed frames to catch up on, which then follow.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
         room: Option<RoomState>,
@@ -224,6 +326,31 @@ pub enum ServerMessage {
     ParticipantChanged {
         /// The whole new state.
         participant: Participant,
+    },
+    /// The room itself changed.
+    RoomChanged {
+        /// Whether newcomers need an invitation.
+        locked: bool,
+    },
+    /// A moderator switched off what the client publishes. The client may switch it on again.
+    Muted {
+        /// What.
+        source: Source,
+        /// Who did it.
+        #[cfg_attr(test, ts(type = "string"))]
+        by: ParticipantId,
+    },
+    /// Answers `invite`.
+    Invited {
+        /// For `hello`, and for a link.
+        invite: String,
+        /// When it ends, in milliseconds since 1970.
+        expires_at_ms: u64,
+    },
+    /// The token ends soon: present a newer one with `refresh`.
+    TokenExpiring {
+        /// In how many milliseconds.
+        expires_in_ms: u64,
     },
     /// Somebody left the room.
     ParticipantLeft {
@@ -268,6 +395,8 @@ pub struct RoomState {
     pub name: String,
     /// How media travels.
     pub topology: Topology,
+    /// Whether newcomers need an invitation.
+    pub locked: bool,
     /// Everybody present in order of arrival, the client itself included.
     pub participants: Vec<Participant>,
 }
@@ -304,6 +433,8 @@ pub struct Participant {
     pub media: MediaState,
     /// False while their signaling socket is lost and may come back.
     pub connected: bool,
+    /// Whether they may mute, remove, lock and invite.
+    pub moderator: bool,
 }
 
 /// An entry of `RTCConfiguration.iceServers`.
@@ -359,6 +490,8 @@ pub enum LeaveReason {
     Left,
     /// Their connection broke and did not come back in time.
     Lost,
+    /// A moderator sent them out.
+    Removed,
 }
 
 /// What went wrong, for programs.
@@ -384,6 +517,16 @@ pub enum ErrorCode {
     ServerFull,
     /// The addressee is not in the room.
     UnknownParticipant,
-    /// Too many messages in too short a time.
+    /// Too many messages, or too many sockets, in too short a time.
     RateLimited,
+    /// A token is needed, or the one given is not good; the message says which part of it.
+    Unauthenticated,
+    /// The participant has no right to do this.
+    Forbidden,
+    /// A moderator locked the room.
+    RoomLocked,
+    /// The invitation is not good any more, or never was.
+    BadInvite,
+    /// A moderator sent the client out.
+    Removed,
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// A token bucket: a burst at once, then a steady rate.
@@ -25,6 +26,34 @@ impl Bucket {
         Ok(())
     }
 }
+
+/// A bucket per key. Full buckets are the same as none, so they are forgotten.
+#[derive(Debug)]
+pub(crate) struct Buckets<K> {
+    by_key: BTreeMap<K, Bucket>,
+}
+
+impl<K: Ord> Buckets<K> {
+    /// Takes one token of `key`, or tells how long to wait for it.
+    pub(crate) fn take(&mut self, key: K, rate: u32, burst: u32, now: Instant) -> Result<(), Duration> {
+        if self.by_key.len() >= MAX_BUCKETS {
+            self.by_key.retain(|_, bucket| bucket.full_at > now);
+        }
+        if self.by_key.len() >= MAX_BUCKETS && !self.by_key.contains_key(&key) {
+            // As many keys as this within a burst's time are no people; newcomers wait.
+            return Err(Duration::from_secs(1));
+        }
+        self.by_key.entry(key).or_insert_with(|| Bucket::new(now)).take(rate, burst, now)
+    }
+}
+
+impl<K> Default for Buckets<K> {
+    fn default() -> Self {
+        Self { by_key: BTreeMap::new() }
+    }
+}
+
+const MAX_BUCKETS: usize = 100_000;
 
 #[cfg(test)]
 mod tests {

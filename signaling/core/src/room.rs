@@ -1,7 +1,10 @@
+use std::collections::VecDeque;
+
 use stoa_base_types::{ParticipantId, SessionId};
 
-use crate::message::{MediaState, Participant, RoomState, Topology, TopologyMode};
+use crate::message::{Grants, MediaState, Participant, RoomState, Source, Topology, TopologyMode};
 use crate::name::RoomName;
+use crate::seam::Rights;
 
 /// Who is in a room. Knows no sockets.
 #[derive(Debug)]
@@ -9,6 +12,17 @@ pub(crate) struct Room {
     topology: Topology,
     /// In order of arrival.
     members: Vec<Member>,
+    /// Newcomers need an invitation.
+    pub(crate) is_locked: bool,
+    /// Whom a moderator sent out, while the room lasts.
+    removed: VecDeque<Removed>,
+}
+
+/// Somebody who may not come back: by identity where there are tokens, else by the id they can prove to have had.
+#[derive(Debug)]
+struct Removed {
+    id: ParticipantId,
+    identity: Option<Box<str>>,
 }
 
 /// A participant and the sessions that speak for them.
@@ -21,24 +35,68 @@ pub(crate) struct Member {
     pub(crate) is_connected: bool,
     /// Shown to the others. A participant whose socket stays lost is hidden, and may still come back.
     pub(crate) is_present: bool,
+    pub(crate) is_moderator: bool,
+    pub(crate) identity: Option<Box<str>>,
+    pub(crate) grants: Grants,
+    /// The token decides the name.
+    pub(crate) is_name_fixed: bool,
     pub(crate) sessions: Vec<SessionId>,
 }
 
 impl Member {
     pub(crate) fn view(&self) -> Participant {
-        Participant { id: self.id, name: self.name.clone(), media: self.media, connected: self.is_connected }
+        Participant {
+            id: self.id,
+            name: self.name.clone(),
+            media: self.media,
+            connected: self.is_connected,
+            moderator: self.is_moderator,
+        }
+    }
+
+    /// Takes over what the participant says to publish, as far as they may.
+    pub(crate) fn set_media(&mut self, media: MediaState) {
+        let may = |source| self.grants.publish.contains(&source);
+        self.media = MediaState {
+            microphone: media.microphone && may(Source::Microphone),
+            camera: media.camera && may(Source::Camera),
+            screen: media.screen && may(Source::Screen),
+        };
+    }
+
+    /// Switches one source off.
+    pub(crate) fn mute(&mut self, source: Source) {
+        match source {
+            Source::Microphone => self.media.microphone = false,
+            Source::Camera => self.media.camera = false,
+            Source::Screen => self.media.screen = false,
+        }
+    }
+
+    pub(crate) fn set_rights(&mut self, rights: Rights) {
+        if rights.identity.is_some() {
+            self.is_moderator = rights.grants.moderate;
+        }
+        (self.identity, self.grants, self.is_name_fixed) = (rights.identity, rights.grants, rights.is_name_fixed);
+        self.set_media(self.media);
     }
 }
 
 impl Room {
     pub(crate) const fn new() -> Self {
-        Self { topology: Topology { mode: TopologyMode::Mesh, epoch: 1 }, members: Vec::new() }
+        Self {
+            topology: Topology { mode: TopologyMode::Mesh, epoch: 1 },
+            members: Vec::new(),
+            is_locked: false,
+            removed: VecDeque::new(),
+        }
     }
 
     pub(crate) fn state(&self, name: &RoomName) -> RoomState {
         RoomState {
             name: name.to_string(),
             topology: self.topology,
+            locked: self.is_locked,
             participants: self.members.iter().filter(|member| member.is_present).map(Member::view).collect(),
         }
     }
@@ -71,6 +129,37 @@ impl Room {
         member.sessions.is_empty().then(|| self.members.remove(at))
     }
 
+    /// Makes the one who is longest present the moderator, if nobody is and tokens do not say; returns who it is.
+    pub(crate) fn appoint_successor(&mut self) -> Option<ParticipantId> {
+        if self.members.iter().any(|member| member.is_present && member.is_moderator) {
+            return None;
+        }
+        let successor = self.members.iter_mut().find(|member| member.is_present && member.identity.is_none())?;
+        successor.is_moderator = true;
+        Some(successor.id)
+    }
+
+    /// Keeps in mind that somebody may not come back.
+    pub(crate) fn remember_removed(&mut self, id: ParticipantId) {
+        if self.removed.len() == MAX_REMOVED {
+            self.removed.pop_front();
+        }
+        let identity = self.member(id).and_then(|member| member.identity.clone());
+        self.removed.push_back(Removed { id, identity });
+    }
+
+    /// Whether a newcomer was sent out before.
+    pub(crate) fn was_removed(&self, id: Option<ParticipantId>, identity: Option<&str>) -> bool {
+        self.removed
+            .iter()
+            .any(|removed| id == Some(removed.id) || identity.is_some() && removed.identity.as_deref() == identity)
+    }
+
+    /// Every session in the room.
+    pub(crate) fn sessions(&self) -> Vec<SessionId> {
+        self.members.iter().flat_map(|member| member.sessions.iter().copied()).collect()
+    }
+
     /// Every session in the room but those of one participant.
     pub(crate) fn sessions_except(&self, participant: ParticipantId) -> Vec<SessionId> {
         self.members
@@ -80,3 +169,6 @@ impl Room {
             .collect()
     }
 }
+
+/// Remembered names of those sent out; the oldest is forgotten first.
+const MAX_REMOVED: usize = 256;

@@ -1,11 +1,13 @@
 //! What edge and owner say to each other. Nothing else passes between them, so they may live on different nodes.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
 
 use crate::close::CloseCode;
 use crate::frame::Unreadable;
-use crate::message::{ClientFrame, ErrorCode, IceServer, MediaState, Resume};
+use crate::message::{ClientFrame, ErrorCode, Grants, IceServer, MediaState, Resume};
 use crate::name::RoomName;
 
 /// From the node that holds the socket to the one that owns the room.
@@ -15,6 +17,8 @@ pub(crate) enum ToOwner {
     Enter { connection: ConnectionId, hello: Box<Hello> },
     /// A readable frame of a bound socket.
     Frame { connection: ConnectionId, session: SessionId, frame: Box<ClientFrame> },
+    /// A newer token of the same identity, already checked.
+    Refreshed { connection: ConnectionId, session: SessionId, cid: Option<u64>, rights: Box<Rights> },
     /// A frame of a bound socket that could not be read or came too fast.
     Refused { connection: ConnectionId, session: SessionId, refusal: Unreadable, retry_after_ms: Option<u64> },
     /// The socket wrote this many bytes.
@@ -32,7 +36,19 @@ pub(crate) enum Departure {
     Broken,
 }
 
-/// A `hello` whose names are known to be good.
+/// What a checked token says of its holder.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rights {
+    /// Who this is to the application; `None` where no tokens are asked for.
+    pub(crate) identity: Option<Box<str>>,
+    pub(crate) grants: Grants,
+    /// The token decides the name.
+    pub(crate) is_name_fixed: bool,
+    /// When the token ends.
+    pub(crate) expires: Option<Instant>,
+}
+
+/// A `hello` whose names and token are known to be good.
 #[derive(Debug)]
 pub(crate) struct Hello {
     pub(crate) cid: Option<u64>,
@@ -41,17 +57,36 @@ pub(crate) struct Hello {
     pub(crate) media: MediaState,
     pub(crate) resume: Option<Resume>,
     pub(crate) ice_servers: Vec<IceServer>,
+    pub(crate) rights: Rights,
+    /// Comes with a good invitation.
+    pub(crate) is_invited: bool,
+    /// The id that the client proves to have had in this room.
+    pub(crate) proven: Option<ParticipantId>,
 }
 
 /// From the owner of the room to the node that holds the socket.
 #[derive(Debug)]
 pub(crate) enum ToEdge {
     /// The socket now carries this session.
-    Bind { connection: ConnectionId, session: SessionId, participant: ParticipantId, room: RoomName, resumed: bool },
+    Bind {
+        connection: ConnectionId,
+        session: SessionId,
+        participant: ParticipantId,
+        room: RoomName,
+        identity: Option<Box<str>>,
+        resumed: bool,
+    },
     /// A frame for the socket.
     Send { connection: ConnectionId, bytes: Bytes },
     /// The `hello` is refused: an error frame, then the close.
-    Refuse { connection: ConnectionId, cid: Option<u64>, error: ErrorCode, message: String, code: CloseCode },
+    Refuse {
+        connection: ConnectionId,
+        cid: Option<u64>,
+        error: ErrorCode,
+        message: String,
+        retry_after_ms: Option<u64>,
+        code: CloseCode,
+    },
     /// The socket shall close.
     Close { connection: ConnectionId, code: CloseCode },
     /// A session is over and its id no longer means anything.

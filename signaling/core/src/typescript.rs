@@ -3,8 +3,9 @@
 use ts_rs::{Config, TS};
 
 use crate::message::{
-    Candidate, ClientFrame, ClientMessage, Description, DescriptionKind, ErrorCode, IceServer, LeaveReason, MediaState,
-    Participant, Resume, ResumeFailure, RoomState, ServerFrame, ServerMessage, Topology, TopologyMode, WireLimits,
+    Candidate, ClientFrame, ClientMessage, Description, DescriptionKind, DocumentsGrant, ErrorCode, Grants, IceServer,
+    LeaveReason, MediaState, Participant, Resume, ResumeFailure, RoomState, ServerFrame, ServerMessage, Source,
+    Topology, TopologyMode, WireLimits,
 };
 
 fn generated() -> String {
@@ -26,6 +27,9 @@ fn generated() -> String {
         ClientFrame,
         ClientMessage,
         Resume,
+        Source,
+        Grants,
+        DocumentsGrant,
         MediaState,
         Description,
         DescriptionKind,

@@ -1,9 +1,10 @@
 use std::collections::HashMap;
-use std::time::Instant;
+use std::net::IpAddr;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use stoa_base_types::ConnectionId;
 use stoa_signaling_core::message::IceServer;
-use stoa_signaling_core::{Action, Command, Control, Event, Outgoing, Stats};
+use stoa_signaling_core::{Action, Command, Control, Event, Outgoing, Stats, WallClock};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 use tracing::info;
@@ -14,7 +15,7 @@ use crate::mailbox::Mailbox;
 #[derive(Debug)]
 pub(crate) enum Report {
     /// A socket was accepted; its actions go into this mailbox.
-    Opened { connection: ConnectionId, mailbox: Mailbox, ice_servers: Vec<IceServer> },
+    Opened { connection: ConnectionId, mailbox: Mailbox, address: Option<IpAddr>, ice_servers: Vec<IceServer> },
     /// Anything else.
     Command(Command),
 }
@@ -55,9 +56,10 @@ impl ControlLoop {
 
     fn take(&mut self, report: Report) {
         let command = match report {
-            Report::Opened { connection, mailbox, ice_servers } => {
+            Report::Opened { connection, mailbox, address, ice_servers } => {
                 self.mailboxes.insert(connection, mailbox);
-                Command::Opened { connection, ice_servers }
+                self.control.set_wall_clock(wall_clock());
+                Command::Opened { connection, address, ice_servers }
             }
             Report::Command(command) => command,
         };
@@ -113,6 +115,13 @@ fn note(event: Event) {
         }
         Event::Refused { code } => info!(code = code.number(), why = code.reason(), "hello refused"),
     }
+}
+
+/// The time of day as the system has it now.
+pub(crate) fn wall_clock() -> WallClock {
+    // A clock before 1970 is no clock; tokens then count as not yet expired and not yet valid.
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallClock::new(Instant::now(), since_1970)
 }
 
 async fn wait_until(due: Option<Instant>) {

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Request, State};
@@ -9,11 +8,15 @@ use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use axum::middleware::{Next, map_response};
 use axum::response::IntoResponse;
 use axum::routing::{any, get};
+use axum::{Extension, Router};
+use ipnet::IpNet;
 use stoa_base_types::ConnectionId;
 use tokio::sync::mpsc;
 
 use crate::assets::{self, Assets};
+use crate::client_address::client_address;
 use crate::control_loop::Report;
+use crate::listener::PeerAddress;
 use crate::origin::OriginPolicy;
 use crate::socket::Socket;
 use crate::stun_address::StunAddress;
@@ -23,6 +26,7 @@ pub(crate) struct Site {
     pub(crate) assets: Assets,
     pub(crate) render_metrics: Arc<dyn Fn() -> String + Send + Sync>,
     pub(crate) origins: OriginPolicy,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) stun: StunAddress,
     pub(crate) frame_bytes: usize,
     pub(crate) reports: mpsc::WeakSender<Report>,
@@ -68,6 +72,7 @@ async fn pages(State(site): State<Arc<Site>>, method: Method, uri: Uri, headers:
 /// `/v1/ws`: the signaling WebSocket.
 async fn websocket(
     State(site): State<Arc<Site>>,
+    peer: Option<Extension<PeerAddress>>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Response<Body> {
@@ -92,6 +97,7 @@ async fn websocket(
     };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let ice_servers = site.stun.ice_servers(host);
+    let address = peer.map(|Extension(PeerAddress(peer))| client_address(peer, &headers, &site.trusted_proxies));
     let connection = ConnectionId(site.next_connection.fetch_add(1, Ordering::Relaxed));
     upgrade
         .protocols([SUBPROTOCOL])
@@ -100,7 +106,7 @@ async fn websocket(
         .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES)
         .max_message_size(site.frame_bytes)
         .max_frame_size(site.frame_bytes)
-        .on_upgrade(move |socket| Box::pin(Socket::new(connection, reports).run(socket, ice_servers)))
+        .on_upgrade(move |socket| Box::pin(Socket::new(connection, reports).run(socket, address, ice_servers)))
 }
 
 async fn harden(mut response: Response<Body>) -> Response<Body> {

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "driver: owns the clock")]
 
 mod assets;
+mod client_address;
 mod control_loop;
 mod http;
 mod listener;

@@ -1,20 +1,28 @@
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
 use tracing::{debug, warn};
 
 /// Held by everything that must end before the server has ended.
 pub(crate) type Alive = mpsc::Sender<Infallible>;
+
+/// Who is at the other end of the TCP connection; a request extension.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PeerAddress(pub(crate) IpAddr);
 
 /// Accepts TCP connections and serves HTTP on them until told to drain.
 pub(crate) struct Acceptor {
@@ -33,7 +41,7 @@ impl Acceptor {
                 () = told_to_drain(&mut self.drain) => return,
             };
             match accepted {
-                Ok((stream, _)) => self.spawn(stream),
+                Ok((stream, peer)) => self.spawn(stream, PeerAddress(peer.ip())),
                 Err(error) => {
                     // Usually no file descriptor is free; accepting again at once would spin.
                     warn!(%error, "cannot accept connections; raise the limit of open files if this goes on");
@@ -43,16 +51,16 @@ impl Acceptor {
         }
     }
 
-    fn spawn(&self, stream: TcpStream) {
+    fn spawn(&self, stream: TcpStream, peer: PeerAddress) {
         // Frames are small and people wait for them.
         let _ = stream.set_nodelay(true);
         let (tls, router, drain, alive) =
             (self.tls.clone(), self.router.clone(), self.drain.clone(), self.alive.clone());
         tokio::spawn(async move {
             match tls {
-                None => serve(stream, router, drain).await,
+                None => serve(stream, peer, router, drain).await,
                 Some(tls) => match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => serve(stream, router, drain).await,
+                    Ok(Ok(stream)) => serve(stream, peer, router, drain).await,
                     Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
                     Err(_) => debug!("TLS handshake took too long"),
                 },
@@ -62,15 +70,19 @@ impl Acceptor {
     }
 }
 
-async fn serve<S>(stream: S, router: Router, mut drain: watch::Receiver<bool>)
+async fn serve<S>(stream: S, peer: PeerAddress, router: Router, mut drain: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.clone().oneshot(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let result = tokio::select! {

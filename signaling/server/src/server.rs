@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use ipnet::IpNet;
+use stoa_signaling_core::token::Keys;
 use stoa_signaling_core::{Command, Control, Limits};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -13,7 +15,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use crate::assets::Assets;
-use crate::control_loop::{ControlLoop, Report};
+use crate::control_loop::{ControlLoop, Report, wall_clock};
 use crate::http::{Site, router};
 use crate::listener::{Acceptor, Alive};
 use crate::origin::OriginPolicy;
@@ -32,6 +34,10 @@ pub struct Config {
     pub stun: StunAddress,
     /// Of the control plane.
     pub limits: Limits,
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What tokens and invitations are signed with.
+    pub keys: Keys,
     /// Unpredictable bytes: ids and secrets come from them.
     pub seed: [u8; 32],
     /// The web client.
@@ -95,13 +101,15 @@ impl Server {
             assets: config.assets,
             render_metrics: config.render_metrics,
             origins: OriginPolicy { allowed: config.allowed_origins },
+            trusted_proxies: config.trusted_proxies,
             stun: config.stun,
             frame_bytes: config.limits.frame_bytes,
             reports: reports.downgrade(),
             next_connection: AtomicU64::new(1),
             is_draining: AtomicBool::new(false),
         });
-        let control = tokio::spawn(ControlLoop::new(Control::new(config.limits, config.seed), inbox).run());
+        let control = Control::new(config.limits, config.keys, config.seed, wall_clock());
+        let control = tokio::spawn(ControlLoop::new(control, inbox).run());
         let router = router(Arc::clone(&site));
         let acceptor = Acceptor { listener, tls: acceptor, router, drain: drain_seen, alive };
         let acceptor = tokio::spawn(acceptor.run());

@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
@@ -37,9 +38,9 @@ impl Socket {
     }
 
     /// Runs the socket to its end.
-    pub(crate) async fn run(mut self, mut socket: WebSocket, ice_servers: Vec<IceServer>) {
+    pub(crate) async fn run(mut self, mut socket: WebSocket, address: Option<IpAddr>, ice_servers: Vec<IceServer>) {
         let (connection, mailbox) = (self.connection, self.mailbox.clone());
-        if self.reports.send(Report::Opened { connection, mailbox, ice_servers }).await.is_err() {
+        if self.reports.send(Report::Opened { connection, mailbox, address, ice_servers }).await.is_err() {
             return;
         }
         match self.converse(&mut socket).await {

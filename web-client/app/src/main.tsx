@@ -9,6 +9,7 @@ import './styles/tokens.css';
 import './styles/base.css';
 import './styles/pages.css';
 import './styles/call.css';
+import './styles/people.css';
 
 function App() {
   return (

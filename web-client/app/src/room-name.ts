@@ -33,6 +33,12 @@ export function parseRoomInput(input: string, host: string): RoomNameResult {
   return room === null ? refused('not_a_room_link') : parseRoomName(room);
 }
 
+/** The part of a pasted link after its `#`, with it; there an invitation travels. */
+export function fragmentOfInput(input: string): string {
+  const start = input.indexOf('#');
+  return start === -1 ? '' : input.slice(start).trim();
+}
+
 /** The room's part of a path like `/r/amber-otter-4821`, decoded but not checked. */
 export function roomOfPath(path: string): string | null {
   const part = /^\/r\/([^/]+)\/?$/u.exec(path)?.[1];

@@ -1,5 +1,6 @@
 /** Which page an address means, and how to go to another one without a reload. */
 import { signal } from '@preact/signals';
+import { keepPass, parsePass } from './pass';
 import { parseRoomName, pathOfRoom, roomOfPath } from './room-name';
 
 export type Route =
@@ -37,9 +38,14 @@ export function startRouter(): void {
 
 function read(): void {
   const next = routeOf(location.pathname);
-  // One room has one address: `/r/Amber Otter` and `/r/amber-otter` must not look like two.
-  if (next.page === 'room' && location.pathname !== pathOfRoom(next.room)) {
-    history.replaceState(null, '', pathOfRoom(next.room));
+  if (next.page === 'room') {
+    const pass = parsePass(location.hash);
+    if (pass !== null) keepPass(next.room, pass);
+    // One room has one address: `/r/Amber Otter` and `/r/amber-otter` must not look like two. And whoever copies the
+    // address or looks over the shoulder gets no pass.
+    if (pass !== null || location.pathname !== pathOfRoom(next.room)) {
+      history.replaceState(null, '', pathOfRoom(next.room));
+    }
   }
   route.value = next;
 }

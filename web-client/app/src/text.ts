@@ -6,6 +6,18 @@ export type DeviceKind = 'microphone' | 'camera';
 
 const list = new Intl.ListFormat('en', { type: 'conjunction' });
 
+const moment = new Intl.DateTimeFormat('en', {
+  weekday: 'long',
+  day: 'numeric',
+  month: 'long',
+  hour: '2-digit',
+  minute: '2-digit',
+  hourCycle: 'h23',
+});
+
+/** Such as "Friday, November 20 at 14:05", in the time of the reader's place. */
+export const momentWords = (date: Date): string => moment.format(date);
+
 const deviceNames = (kinds: readonly DeviceKind[]): string =>
   kinds.length > 1 ? 'camera and microphone' : (kinds[0] ?? 'camera');
 
@@ -17,6 +29,9 @@ export interface Problem {
   readonly why: string;
   readonly fix: string;
 }
+
+/** Words before a name, the name, and words after it. */
+export type Named = readonly [before: string, name: string, after: string];
 
 const roomNameProblems: Record<RoomNameProblem, (found: string) => string> = {
   empty: () => 'Enter the name of a room or paste its link.',
@@ -77,6 +92,23 @@ const deviceProblems: Record<DeviceErrorCode, (kinds: readonly DeviceKind[]) => 
   }),
 };
 
+/** `seconds` is how long the server wants one to wait; null: it did not say. */
+function tooManyTries(seconds: number | null): Problem {
+  const wait = seconds === null ? 'Wait a minute' : `Wait ${seconds === 1 ? 'a second' : `${seconds} seconds`}`;
+  return {
+    title: 'Too many tries',
+    why: 'There were too many tries from your address in a short time.',
+    fix: `${wait}, then try again.`,
+  };
+}
+
+/** An access link that was good once. */
+const accessExpired: Problem = {
+  title: 'Your access has expired',
+  why: 'The server does not accept your access link: it is too old, or incomplete.',
+  fix: 'Ask for a new link to this room.',
+};
+
 const roomProblems: Record<StoaErrorCode, Problem> = {
   bad_room: {
     title: 'This room name does not work',
@@ -98,11 +130,7 @@ const roomProblems: Record<StoaErrorCode, Problem> = {
     why: 'This server has as many rooms and people as it can hold.',
     fix: 'Try again in a few minutes.',
   },
-  rate_limited: {
-    title: 'Too many tries',
-    why: 'There were too many tries from your address in a short time.',
-    fix: 'Wait a minute, then try again.',
-  },
+  rate_limited: tooManyTries(null),
   protocol: {
     title: 'This page and the server do not understand each other',
     why: 'One of them is probably older than the other.',
@@ -114,9 +142,29 @@ const roomProblems: Record<StoaErrorCode, Problem> = {
     fix: 'Go on there, or join again here.',
   },
   authenticate: {
-    title: 'This room needs an invitation',
-    why: 'The server asks for proof that you may enter.',
-    fix: 'Open the room with the link from your invitation.',
+    title: 'This room needs an access link',
+    why: 'The server lets in only people who can prove that they may enter, and your link proves nothing.',
+    fix: 'Open the room with the complete link that you were given.',
+  },
+  forbidden: {
+    title: 'You may not enter this room',
+    why: 'Your access link is good, but for another room.',
+    fix: 'Check that you opened the link that belongs to this room.',
+  },
+  room_locked: {
+    title: 'This room is locked. Ask for an invitation.',
+    why: 'A moderator closed the room to newcomers.',
+    fix: 'Somebody inside can send you an invitation link, or unlock the room.',
+  },
+  bad_invite: {
+    title: 'This invitation is not good any more',
+    why: 'It has expired, or its link is incomplete.',
+    fix: 'Ask for a new invitation, and open the whole link.',
+  },
+  removed: {
+    title: 'You were removed from this room by a moderator.',
+    why: 'Your camera and microphone are off.',
+    fix: 'If you think that this was a mistake, ask whoever invited you.',
   },
   unreachable: {
     title: 'The server does not answer',
@@ -203,6 +251,13 @@ export const text = {
     withoutDevices: 'Continue without camera or microphone',
   },
 
+  returning: {
+    title: (room: string) => `Returning to ${room} · Stoa`,
+    heading: 'Returning to the call…',
+    body: 'Microphone and camera will be as you left them.',
+    cancel: 'Cancel',
+  },
+
   devices: {
     open: 'Devices',
     heading: 'Devices',
@@ -249,6 +304,7 @@ export const text = {
     deviceTrouble: (titles: readonly string[]) => `${titles.join('. ')}. “Devices” tells what helps.`,
     joined: (name: string) => `${name} joined.`,
     left: (name: string) => `${name} left.`,
+    wasRemoved: (name: string) => `${name} was removed by a moderator.`,
     lost: (name: string) => `${name} lost the connection and is gone.`,
     entered: (room: string, others: readonly string[]) =>
       others.length === 0
@@ -259,6 +315,93 @@ export const text = {
     linkLost: (name: string) => `No connection with ${name}, trying again.`,
     signalLost: (name: string) => `${name} is reconnecting.`,
     renamed: (before: string, after: string) => `${before} is now ${after}.`,
+    moderates: (name: string) => `${name} is a moderator now.`,
+    youModerate: 'You are a moderator now.',
+    microphoneOn: 'Microphone on',
+    cameraIsOn: 'Camera on',
+    locked: 'Locked',
+    nowLocked: 'The room is locked: newcomers need an invitation.',
+    nowUnlocked: 'The room is open: whoever has the link can enter.',
+    switchedOff: (by: string | null, what: string) =>
+      `${by ?? 'A moderator'} switched off your ${what}. You can switch it on again.`,
+    source: { microphone: 'microphone', camera: 'camera', screen: 'screen' },
+    mayNotSend: (what: readonly string[]) =>
+      `You take part as a listener: in this room you may not send ${what.join(' or ')}.`,
+    sound: 'sound',
+    picture: 'a picture',
+    dismiss: 'Dismiss',
+    talkingMuted: 'You are muted. Press M to speak.',
+    talkingMutedNoKeys: 'You are muted. The others cannot hear you.',
+    direct: 'Direct',
+    relayed: 'Relayed',
+    linked: 'Connected',
+    pathHint: {
+      direct: 'Picture and sound go straight from browser to browser.',
+      relayed: 'Picture and sound go through the server, still encrypted.',
+      unknown: 'Which way picture and sound take is being found out.',
+    },
+    volume: (name: string) => `Volume of ${name}`,
+    volumeText: (percent: number) => (percent === 0 ? 'silenced for you alone' : `${percent} %`),
+    options: (name: string) => `Options for ${name}`,
+  },
+
+  people: {
+    open: 'People',
+    close: 'Close list',
+    moderator: 'Moderator',
+    // Where the name stands in the words of a button. On the button itself it is heard but not seen: it stands above.
+    silence: (name: string): Named => ['Silence ', name, ''],
+    stopCamera: (name: string): Named => ['Stop ', `${name}'s`, ' camera'],
+    remove: (name: string): Named => ['Remove ', name, ''],
+    silenced: (name: string) => `${name}'s microphone was switched off.`,
+    cameraStopped: (name: string) => `${name}'s camera was switched off.`,
+    confirmRemove: (name: string) => `Remove ${name} from the room?`,
+    confirmRemoveBody: 'They are sent out at once. To keep them from coming back by the link, lock the room too.',
+    confirm: 'Yes, remove',
+    cancel: 'Cancel',
+    lock: 'Lock room',
+    unlock: 'Unlock room',
+    isLocked: 'Newcomers need an invitation.',
+    isOpen: 'Whoever has the link can enter.',
+    invite: 'Create invitation',
+    failed: 'That did not work. Try again.',
+    forbidden: 'That was refused: you are not a moderator any more.',
+    slowDown: 'That was too much at once. Wait a moment, then try again.',
+  },
+
+  invitation: {
+    heading: 'Create invitation',
+    body: 'Whoever opens the link can enter this room, even while it is locked, until the invitation expires.',
+    expiry: 'Expires after',
+    choices: { hour: '1 hour', day: '1 day', week: '7 days' },
+    create: 'Create and copy',
+    creating: 'Creating…',
+    link: 'Invitation link',
+    copy: 'Copy invitation',
+    copied: 'Invitation copied.',
+    notCopied: 'It could not be copied by itself: select the link and copy it.',
+    until: (moment: string) => `It works until ${moment}.`,
+    close: 'Close',
+  },
+
+  shortcuts: {
+    open: 'Keyboard shortcuts',
+    heading: 'Keyboard shortcuts',
+    body: 'They work while you are not typing.',
+    enabled: 'Use keyboard shortcuts',
+    space: 'Space',
+    escape: 'Esc',
+    close: 'Close',
+    does: {
+      microphone: 'Switch the microphone off or on',
+      talk: 'Hold to speak while you are muted',
+      camera: 'Switch the camera off or on',
+      note: 'Show or hide the note',
+      people: 'Show or hide the list of people',
+      copy: 'Copy the link to this room',
+      help: 'Show this list',
+      close: 'Close the list of people, or whatever is on top',
+    },
   },
 
   left: {
@@ -270,6 +413,8 @@ export const text = {
   },
 
   problem: roomProblems,
+  tooManyTries,
+  accessExpired,
 
   note: {
     open: 'Note',

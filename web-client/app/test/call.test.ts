@@ -1,8 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { spokenChanges, tileState, type Heard } from '../src/call/changes';
+import { connectionWords, spokenChanges, tileState, type Heard } from '../src/call/changes';
 import { fitGrid } from '../src/call/grid';
 
-const bob: Heard = { name: 'Bob', link: 'connected', connected: true, isSelf: false };
+const bob: Heard = {
+  name: 'Bob',
+  link: 'connected',
+  path: 'direct',
+  connected: true,
+  isSelf: false,
+  moderator: false,
+};
 
 describe('words on a tile', () => {
   it('there are none while all is well, nor on the own tile', () => {
@@ -18,6 +25,18 @@ describe('words on a tile', () => {
     [{ connected: false }, 'Reconnecting…'],
     [{ connected: false, link: 'interrupted' }, 'Connection interrupted, repairing…'],
   ] as const)('%o', (change, words) => expect(tileState({ ...bob, ...change })).toBe(words));
+});
+
+describe('the connection in the list of people', () => {
+  it.each([
+    [{}, 'Direct'],
+    [{ path: 'relayed' }, 'Relayed'],
+    [{ path: 'unknown' }, 'Connected'],
+    [{ link: 'interrupted' }, 'Connection interrupted, repairing…'],
+    [{ link: 'connecting', path: 'unknown' }, 'Connecting…'],
+    [{ connected: false }, 'Reconnecting…'],
+    [{ isSelf: true, link: 'none' }, null],
+  ] as const)('%o', (change, words) => expect(connectionWords({ ...bob, ...change })).toBe(words));
 });
 
 describe('what is spoken', () => {
@@ -38,6 +57,13 @@ describe('what is spoken', () => {
     ]);
   });
 
+  it('tells who is a moderator now, oneself included', () => {
+    expect(spokenChanges(bob, { ...bob, moderator: true })).toEqual(['Bob is a moderator now.']);
+    const self = { ...bob, isSelf: true };
+    expect(spokenChanges(self, { ...self, moderator: true })).toEqual(['You are a moderator now.']);
+    expect(spokenChanges({ ...bob, moderator: true }, bob)).toEqual([]);
+  });
+
   it('tells new names and lost servers', () => {
     expect(spokenChanges(bob, { ...bob, name: 'Rob', connected: false })).toEqual([
       'Bob is now Rob.',
@@ -50,6 +76,21 @@ describe('the grid', () => {
   it('puts two side by side on a wide stage and one above the other on a narrow one', () => {
     expect(fitGrid(2, 1248, 660, 12)).toEqual({ columns: 2, tileWidth: 618 });
     expect(fitGrid(2, 336, 600, 12)).toEqual({ columns: 1, tileWidth: 336 });
+  });
+
+  it('keeps two side by side until that makes them much smaller', () => {
+    expect(fitGrid(2, 830, 660, 12)).toEqual({ columns: 2, tileWidth: 409 });
+    expect(fitGrid(2, 800, 660, 12)).toEqual({ columns: 1, tileWidth: 576 });
+    // Only for two: with three there is no facing each other.
+    expect(fitGrid(3, 700, 660, 12)).toEqual({ columns: 1, tileWidth: 376 });
+  });
+
+  it('does not throw two tiles about because a banner takes some height', () => {
+    const stacked = fitGrid(2, 813, 669, 12);
+    expect(stacked.columns).toBe(1);
+    expect(fitGrid(2, 813, 620, 12, stacked).columns).toBe(1);
+    expect(fitGrid(2, 813, 620, 12).columns).toBe(2);
+    expect(fitGrid(2, 1248, 669, 12, stacked).columns).toBe(2);
   });
 
   it('never makes tiles that do not fit', () => {

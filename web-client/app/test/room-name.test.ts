@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseRoomInput, parseRoomName, pathOfRoom, roomOfPath } from '../src/room-name';
+import { fragmentOfInput, parseRoomInput, parseRoomName, pathOfRoom, roomOfPath } from '../src/room-name';
 
 const HOST = 'meet.example:8443';
 const room = (input: string): string => {
@@ -53,4 +53,9 @@ describe('what people paste', () => {
 it('survives the way through a path', () => {
   for (const name of ['amber', 'v1.2_x', 'a-b']) expect(roomOfPath(pathOfRoom(name))).toBe(name);
   expect(parseRoomName('amber')).toEqual({ ok: true, room: 'amber' });
+});
+
+it('keeps what follows the # of a pasted link, for there an invitation travels', () => {
+  expect(fragmentOfInput('https://meet.example/r/amber#invite=a-b_c ')).toBe('#invite=a-b_c');
+  expect(fragmentOfInput('amber')).toBe('');
 });

@@ -1,6 +1,15 @@
-import { StoaError, type JoinOptions, type LocalMedia, type Room, type RoomStatus } from '@stoa/client';
+import {
+  StoaError,
+  type JoinOptions,
+  type LocalMedia,
+  type Room,
+  type RoomStatus,
+  type StoaErrorCode,
+} from '@stoa/client';
 import { describe, expect, it } from 'vitest';
+import type { CallRecord } from '../src/call/returning';
 import { Visit, type Wanted } from '../src/call/visit';
+import type { Pass } from '../src/pass';
 
 /** A world without network or devices: it counts what is open and lets the test decide when a join succeeds. */
 class World {
@@ -8,9 +17,24 @@ class World {
   readonly rooms: FakeRoom[] = [];
   readonly joins: { options: JoinOptions; welcome: () => FakeRoom; refuse: (error: StoaError) => void }[] = [];
 
+  remembered: CallRecord | null = null;
+  pass: Pass = {};
+  isOriginal = true;
+
   visit(): Visit {
     return new Visit('amber', {
       url: 'ws://test/v1/ws',
+      pass: () => this.pass,
+      claim: async () => this.isOriginal,
+      memory: {
+        recall: () => this.remembered,
+        keep: (_room, record) => {
+          this.remembered = record;
+        },
+        forget: () => {
+          this.remembered = null;
+        },
+      },
       createMedia: (wanted) => {
         const media = new FakeMedia(wanted);
         this.media.push(media);
@@ -47,11 +71,22 @@ class World {
 class FakeMedia {
   open = false;
   readonly state;
+  #listener: () => void = () => {};
   constructor(readonly wanted: Wanted) {
     this.state = { microphone: { wanted: wanted.microphone }, camera: { wanted: wanted.camera } };
   }
   async start(): Promise<void> {
     this.open = true;
+  }
+  subscribe(listener: () => void): () => void {
+    this.#listener = listener;
+    return () => {
+      this.#listener = () => {};
+    };
+  }
+  want(kind: keyof Wanted, on: boolean): void {
+    this.state[kind].wanted = on;
+    this.#listener();
   }
   stop(): void {
     this.open = false;
@@ -83,6 +118,8 @@ const settle = async (): Promise<void> => {
 };
 
 const error = (): StoaError => new StoaError('room_full', 'full');
+
+const trouble = (code: StoaErrorCode) => ({ code, waitMs: null, hadToken: false });
 
 describe('a visit', () => {
   it('goes from the lobby into the call and out again with every device closed', async () => {
@@ -117,7 +154,7 @@ describe('a visit', () => {
     void visit.join('Ada', true);
     world.joins[0]?.refuse(error());
     await settle();
-    expect(visit.phase.value).toMatchObject({ kind: 'lobby', joining: false, problem: 'room_full' });
+    expect(visit.phase.value).toMatchObject({ kind: 'lobby', joining: false, problem: trouble('room_full') });
     void visit.join('Ada', true);
     expect(visit.phase.value).toMatchObject({ joining: true, problem: null });
     expect(world.joins).toHaveLength(2);
@@ -166,11 +203,11 @@ describe('a visit', () => {
     const room = world.joins[0]?.welcome();
     await settle();
     if (room === undefined) throw new Error('no room');
-    room.media.state.microphone.wanted = false;
+    room.media.want('microphone', false);
     room.become('reconnecting');
     expect(visit.phase.value.kind).toBe('call');
     room.become('failed', new StoaError('replaced', 'replaced'));
-    expect(visit.phase.value).toEqual({ kind: 'ended', problem: 'replaced' });
+    expect(visit.phase.value).toEqual({ kind: 'ended', problem: trouble('replaced') });
     visit.again();
     expect(visit.phase.value.kind).toBe('lobby');
     expect(world.media.at(-1)?.wanted).toEqual({ microphone: false, camera: true });
@@ -190,4 +227,115 @@ describe('a visit', () => {
     await settle();
     expect([world.openRooms, world.openMedia]).toEqual([0, 0]);
   });
+});
+
+describe('a reload during a call', () => {
+  const muted: CallRecord = { name: 'Ada', wanted: { microphone: false, camera: true } };
+
+  it('leads straight back with the same name and the same intent', async () => {
+    const world = new World();
+    world.remembered = muted;
+    const visit = world.visit();
+    expect(visit.phase.value.kind).toBe('returning');
+    visit.open();
+    visit.open();
+    await settle();
+    expect(world.joins.map(({ options }) => options.name)).toEqual(['Ada']);
+    expect(world.media.map((media) => media.wanted)).toEqual([muted.wanted]);
+    world.joins[0]?.welcome();
+    await settle();
+    expect([visit.phase.value.kind, world.openRooms, world.openMedia]).toEqual(['call', 1, 1]);
+    expect(world.remembered).toEqual(muted);
+  });
+
+  it('remembers every change of intent, and forgets on leaving', async () => {
+    const world = new World();
+    const visit = world.visit();
+    void visit.join('Ada', true);
+    const room = world.joins[0]?.welcome();
+    await settle();
+    expect(world.remembered).toEqual({ name: 'Ada', wanted: { microphone: true, camera: true } });
+    room?.media.want('microphone', false);
+    expect(world.remembered).toEqual(muted);
+    visit.leave();
+    expect(world.remembered).toBeNull();
+  });
+
+  it('forgets when the call fails or the page is left for another one', async () => {
+    for (const end of [
+      (_: Visit, room: FakeRoom) => room.become('failed', new StoaError('removed', 'removed')),
+      (visit: Visit) => visit.dispose(),
+    ]) {
+      const world = new World();
+      const visit = world.visit();
+      void visit.join('Ada', true);
+      const room = world.joins[0]?.welcome();
+      await settle();
+      if (room === undefined) throw new Error('no room');
+      end(visit, room);
+      expect(world.remembered).toBeNull();
+    }
+  });
+
+  it('can be cancelled, and then waits in the lobby with the same intent', async () => {
+    const world = new World();
+    world.remembered = muted;
+    const visit = world.visit();
+    visit.open();
+    await settle();
+    visit.cancel();
+    expect(visit.phase.value).toMatchObject({ kind: 'lobby', joining: false, problem: null });
+    expect([world.joins[0]?.options.signal?.aborted, world.remembered]).toEqual([true, null]);
+    world.joins[0]?.welcome();
+    await settle();
+    expect([world.openRooms, world.openMedia, visit.phase.value.kind]).toEqual([0, 1, 'lobby']);
+    expect(world.media.map((media) => media.wanted)).toEqual([muted.wanted]);
+  });
+
+  it('tells in the lobby why it failed', async () => {
+    const world = new World();
+    world.remembered = muted;
+    const visit = world.visit();
+    visit.open();
+    await settle();
+    world.joins[0]?.refuse(new StoaError('rate_limited', 'slow down', 4000));
+    await settle();
+    const problem = { code: 'rate_limited', waitMs: 4000, hadToken: false };
+    expect(visit.phase.value).toMatchObject({ kind: 'lobby', joining: false, problem });
+    expect(world.remembered).toBeNull();
+  });
+
+  it('is not mistaken in a duplicated tab, which opens nothing by itself but the preview', async () => {
+    const world = new World();
+    world.remembered = muted;
+    world.isOriginal = false;
+    const visit = world.visit();
+    visit.open();
+    await settle();
+    expect([world.joins.length, visit.phase.value.kind, world.openMedia]).toEqual([0, 'lobby', 1]);
+  });
+
+  it('leaves nothing behind when the page goes meanwhile', async () => {
+    const world = new World();
+    world.remembered = muted;
+    const visit = world.visit();
+    visit.open();
+    await settle();
+    visit.dispose();
+    world.joins[0]?.welcome();
+    await settle();
+    expect([world.openRooms, world.openMedia, world.remembered]).toEqual([0, 0, null]);
+  });
+});
+
+it('shows the pass of the link at every try', async () => {
+  const world = new World();
+  world.pass = { token: 'good-once' };
+  const visit = world.visit();
+  void visit.join('Ada', true);
+  world.joins[0]?.refuse(new StoaError('authenticate', 'expired'));
+  await settle();
+  expect(visit.phase.value).toMatchObject({ problem: { code: 'authenticate', hadToken: true } });
+  void visit.join('Ada', true);
+  expect(world.joins.map(({ options }) => options.token)).toEqual(['good-once', 'good-once']);
 });

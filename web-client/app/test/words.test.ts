@@ -1,6 +1,7 @@
-import { DeviceError, type DeviceErrorCode } from '@stoa/client';
+import { DeviceError, StoaError, type DeviceErrorCode, type StoaErrorCode } from '@stoa/client';
 import { describe, expect, it } from 'vitest';
 import { deviceProblems } from '../src/call/device-problems';
+import { isFinal, refusalWords, roomProblem, troubleOf } from '../src/call/room-problem';
 import { saveSentence } from '../src/note/save-state';
 import { text } from '../src/text';
 
@@ -46,5 +47,43 @@ describe('device problems', () => {
     const words = codes.flatMap((code) => problems(code, null)).map(({ title, why, fix }) => [title, why, fix]);
     expect(words).toHaveLength(9);
     for (const part of [0, 1, 2]) expect(new Set(words.map((problem) => problem[part])).size).toBe(9);
+  });
+});
+
+describe('problems with a room', () => {
+  const codes = Object.keys(text.problem) as StoaErrorCode[];
+  const problem = (code: StoaErrorCode, hadToken = false, waitMs?: number) =>
+    roomProblem(troubleOf(new StoaError(code, code, waitMs), hadToken));
+
+  it('each have words of their own', () => {
+    for (const part of ['title', 'why', 'fix'] as const) {
+      expect(new Set(codes.map((code) => problem(code)[part])).size).toBe(codes.length);
+    }
+  });
+
+  it('tell a missing token from one that is good no longer', () => {
+    expect(problem('authenticate').title).toBe('This room needs an access link');
+    expect(problem('authenticate', true).title).toBe('Your access has expired');
+  });
+
+  it('tell how long to wait', () => {
+    expect(problem('rate_limited').fix).toBe('Wait a minute, then try again.');
+    expect(problem('rate_limited', false, 4200).fix).toBe('Wait 5 seconds, then try again.');
+    expect(problem('rate_limited', false, 10).fix).toBe('Wait a second, then try again.');
+  });
+
+  it('tell the words that were agreed on', () => {
+    expect(problem('room_locked').title).toBe('This room is locked. Ask for an invitation.');
+    expect(problem('removed').title).toBe('You were removed from this room by a moderator.');
+  });
+
+  it('end for good only by a removal', () => {
+    expect(codes.filter((code) => isFinal(troubleOf(new StoaError(code), false)))).toEqual(['removed']);
+  });
+
+  it('also explain an error of another kind', () => {
+    expect(troubleOf(new TypeError('x'), false).code).toBe('closed');
+    expect(refusalWords(new StoaError('forbidden'))).toBe(text.people.forbidden);
+    expect(refusalWords(new TypeError('x'))).toBe(text.people.failed);
   });
 });

@@ -8,6 +8,10 @@ export type StoaErrorCode =
   | 'protocol'
   | 'replaced'
   | 'authenticate'
+  | 'forbidden'
+  | 'room_locked'
+  | 'bad_invite'
+  | 'removed'
   | 'unreachable'
   | 'aborted'
   | 'closed'
@@ -23,6 +27,10 @@ const RETRYABLE: Record<StoaErrorCode, boolean> = {
   protocol: false,
   replaced: true,
   authenticate: false,
+  forbidden: false,
+  room_locked: true,
+  bad_invite: false,
+  removed: false,
   unreachable: true,
   aborted: true,
   closed: true,

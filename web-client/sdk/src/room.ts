@@ -1,15 +1,14 @@
 import type { RoomChannel } from './channel';
 import { StoaError } from './errors';
 import { Emitter, Listeners } from './events';
-import { Mesh } from './link/mesh';
-import { LocalMedia } from './media/local-media';
+import type { Mesh, MeshHandlers } from './link/mesh';
+import type { LocalMedia } from './media/local-media';
 import { Roster } from './roster';
 import type { LinkView, ParticipantId, ParticipantView } from './roster';
-import { SignalConnection } from './signal/connection';
-import type { SignalEvent } from './signal/connection';
-import { SignalSession } from './signal/session';
-import type { RoomMessage, Welcome } from './signal/session';
-import type { LeaveReason, MediaState, Participant } from './signal/wire';
+import type { SignalConnection, SignalEvent } from './signal/connection';
+import type { RoomMessage, Welcome } from './signal/effects';
+import type { Grants, LeaveReason, MediaState, Participant, Source } from './signal/wire';
+import type { TabMemory } from './signal/tab-memory';
 
 /** How a room stands. `left` and `failed` are final. */
 export type RoomStatus = 'connected' | 'reconnecting' | 'left' | 'failed';
@@ -25,6 +24,12 @@ export interface RoomSnapshot {
   readonly participants: readonly ParticipantView[];
   /** Most participants that the room holds. */
   readonly capacity: number;
+  /** Whether newcomers need an invitation. */
+  readonly locked: boolean;
+  /** What oneself may do, by the last welcome; for `moderate` see `moderator`, which changes. */
+  readonly grants: Grants;
+  /** Whether oneself may mute, remove, lock and invite now. */
+  readonly moderator: boolean;
   /** Why the status is `failed`. */
   readonly error: StoaError | null;
 }
@@ -35,23 +40,27 @@ export interface RoomEvents {
   participantChanged: (participant: ParticipantView) => void;
   participantLeft: (participant: ParticipantView, reason: LeaveReason) => void;
   statusChanged: (status: RoomStatus) => void;
+  /** A moderator switched off what oneself publishes; `LocalMedia` follows already. Null: they have left since. */
+  muted: (by: ParticipantView | null, source: Source) => void;
+  lockChanged: (locked: boolean) => void;
 }
 
-/** How to join. */
-export interface JoinOptions {
-  /** `ws(s)://host/v1/ws`. */
-  readonly url: string;
-  /** Name of the room, as in its link. */
-  readonly room: string;
-  /** Name to show to the others. */
-  readonly name: string;
-  /** Proof of rights, when the server asks for one. */
-  readonly token?: string;
-  /** The own devices; absent: joins without devices. */
-  readonly media?: LocalMedia;
-  /** Aborts the join; of no meaning once it is resolved. */
-  readonly signal?: AbortSignal;
+/** An invitation to a room. */
+export interface Invitation {
+  /** For `JoinOptions.invite`. */
+  readonly invite: string;
+  readonly expiresAt: Date;
 }
+
+/** What a room is driven by; tests give their own. */
+export interface RoomDrivers {
+  readonly connection: Pick<SignalConnection, 'request' | 'leave' | 'setLinksHealthy'>;
+  readonly createMesh: (handlers: MeshHandlers) => RoomMesh;
+  readonly memory: Pick<TabMemory, 'keep' | 'forget'>;
+}
+
+/** The links of a room. */
+export type RoomMesh = Pick<Mesh, keyof Mesh>;
 
 const NO_LINK: Omit<LinkView, 'stream'> = { link: 'none', path: 'unknown' };
 
@@ -59,28 +68,39 @@ const NO_LINK: Omit<LinkView, 'stream'> = { link: 'none', path: 'unknown' };
 export class Room {
   /** The own devices. */
   readonly media: LocalMedia;
-  readonly #connection: SignalConnection;
-  readonly #mesh: Mesh;
+  readonly #connection: RoomDrivers['connection'];
+  readonly #memory: RoomDrivers['memory'];
+  readonly #mesh: RoomMesh;
   readonly #roster: Roster;
   readonly #listeners = new Listeners();
   readonly #events = new Emitter<RoomEvents>();
   readonly #unsubscribeMedia: () => void;
+  #welcome: Welcome;
   #published: MediaState;
   #state: RoomSnapshot;
 
-  /** Not for apps: use `join`. */
-  constructor(connection: SignalConnection, media: LocalMedia, published: MediaState, welcome: Welcome) {
+  /**
+   * Not for apps: use `join`. `published` is what `hello` said; `generations` those of the links before a reload.
+   */
+  constructor(
+    drivers: RoomDrivers,
+    media: LocalMedia,
+    published: MediaState,
+    welcome: Welcome,
+    generations: Readonly<Record<ParticipantId, number>> = {},
+  ) {
     this.media = media;
-    this.#connection = connection;
+    this.#connection = drivers.connection;
+    this.#memory = drivers.memory;
     this.#published = published;
+    this.#welcome = welcome;
     const room = roomOf(welcome);
     this.#roster = new Roster(welcome.participant, room);
-    this.#mesh = new Mesh({
-      sendDescription: (to, link, description) =>
-        this.#request(connection.request({ type: 'description', to, link, description })),
-      sendCandidate: (to, link, candidate) =>
-        this.#request(connection.request({ type: 'candidate', to, link, candidate })),
+    this.#mesh = drivers.createMesh({
+      sendDescription: (to, link, description) => this.#request({ type: 'description', to, link, description }),
+      sendCandidate: (to, link, candidate) => this.#request({ type: 'candidate', to, link, candidate }),
       changed: () => this.#refresh(),
+      generationChanged: () => this.#remember(),
     });
     this.#state = {
       status: 'connected',
@@ -88,13 +108,17 @@ export class Room {
       self: welcome.participant,
       participants: [],
       capacity: welcome.limits.room_participants,
+      locked: room.locked,
+      grants: welcome.grants,
+      moderator: welcome.grants.moderate,
       error: null,
     };
     this.#unsubscribeMedia = media.subscribe(() => this.#handleMedia());
-    globalThis.addEventListener('pagehide', this.#onPageHide);
     this.#mesh.setSelf(welcome.participant, welcome.ice_servers);
+    this.#mesh.goOnAfter(generations);
     this.#handleMedia();
     this.#sync();
+    this.#remember();
   }
 
   /** The present state; immutable. */
@@ -115,6 +139,30 @@ export class Room {
   /** Changes the name that others see. Rejects with `bad_name` if the server refuses it, `closed` after the end. */
   async rename(name: string): Promise<void> {
     await this.#connection.request({ type: 'rename', name });
+  }
+
+  /** Switches off what another publishes; only they can switch it on again. Rejects with `forbidden`. */
+  async mute(participant: ParticipantId, source: Source): Promise<void> {
+    await this.#connection.request({ type: 'mute', participant, source });
+  }
+
+  /** Sends another out of the room. Rejects with `forbidden`. */
+  async remove(participant: ParticipantId): Promise<void> {
+    await this.#connection.request({ type: 'remove', participant });
+  }
+
+  /** Locks the room against newcomers without an invitation, or opens it. Rejects with `forbidden`. */
+  async lock(locked: boolean): Promise<void> {
+    await this.#connection.request({ type: 'lock', locked });
+  }
+
+  /** Makes an invitation, good for `expiresInMs` milliseconds from now. Rejects with `forbidden`. */
+  async invite(expiresInMs: number): Promise<Invitation> {
+    const invited = await this.#connection.request({ type: 'invite', expires_in_ms: Math.round(expiresInMs) });
+    if (invited === null) {
+      throw new StoaError('protocol', 'the server sent no invitation');
+    }
+    return { invite: invited.invite, expiresAt: new Date(invited.expires_at_ms) };
   }
 
   /** Leaves and closes every link. Idempotent; the devices stay as they are. */
@@ -153,22 +201,22 @@ export class Room {
     }
   }
 
-  readonly #onPageHide = (): void => {
-    // Otherwise the others would see a ghost until the session times out.
-    void this.leave();
-  };
-
   #isOver(): boolean {
     return this.#state.status === 'left' || this.#state.status === 'failed';
   }
 
   #handleWelcome(welcome: Welcome): void {
+    this.#welcome = welcome;
     this.#mesh.setSelf(welcome.participant, welcome.ice_servers);
-    if (!welcome.resumed) {
-      this.#roster.reset(welcome.participant, roomOf(welcome));
+    if (welcome.room !== undefined) {
+      this.#roster.reset(welcome.participant, welcome.room, (id) => this.#mesh.isAlive(id));
+      this.#setLocked(welcome.room.locked);
     }
+    this.#replace({ grants: welcome.grants, capacity: welcome.limits.room_participants });
     this.#setStatus('connected', null);
+    this.#handleMedia();
     this.#sync();
+    this.#remember();
   }
 
   #handleMessage(message: RoomMessage): void {
@@ -179,8 +227,14 @@ export class Room {
         this.#sync();
         break;
       case 'participant_left':
-        this.#roster.remove(message.participant, message.reason);
+        this.#roster.remove(message.participant, message.reason, this.#mesh.isAlive(message.participant));
         this.#sync();
+        break;
+      case 'room_changed':
+        this.#setLocked(message.locked);
+        break;
+      case 'muted':
+        this.#handleMuted(message.by, message.source);
         break;
       case 'description':
         this.#mesh.handleDescription(message.from, message.link, message.description);
@@ -190,38 +244,71 @@ export class Room {
     }
   }
 
+  /** What a moderator switched off stays off until the user switches it on, whatever happens to the connection. */
+  #handleMuted(by: ParticipantId, source: Source): void {
+    if (source === 'microphone') {
+      void this.media.setMicrophoneEnabled(false);
+    } else if (source === 'camera') {
+      void this.media.setCameraEnabled(false);
+    }
+    this.#events.emit('muted', this.#roster.views.find(({ id }) => id === by) ?? null, source);
+  }
+
   #handleMedia(): void {
+    const { publish } = this.#welcome.grants;
     const { stream } = this.media.state;
-    this.#mesh.setTracks({ audio: stream.getAudioTracks()[0] ?? null, video: stream.getVideoTracks()[0] ?? null });
-    const published = publishedState(this.media);
+    this.#mesh.setTracks({
+      audio: publish.includes('microphone') ? (stream.getAudioTracks()[0] ?? null) : null,
+      video: publish.includes('camera') ? (stream.getVideoTracks()[0] ?? null) : null,
+    });
+    const published = publishedState(this.media, publish);
     if (published.microphone !== this.#published.microphone || published.camera !== this.#published.camera) {
       this.#published = published;
-      this.#request(this.#connection.request({ type: 'media', media: published }));
+      this.#request({ type: 'media', media: published });
       this.#refresh();
     }
   }
 
   /** Whether a background request succeeds shows elsewhere: in the link, or in what the server says next. */
-  #request(request: Promise<void>): void {
-    request.catch(() => undefined);
+  #request(message: Parameters<SignalConnection['request']>[0]): void {
+    this.#connection.request(message).catch(() => undefined);
+  }
+
+  /** Leaves a note for this tab's next page, in case this one is loaded anew. */
+  #remember(): void {
+    if (this.#isOver()) {
+      return;
+    }
+    const { session, resume_secret, participant, participant_proof } = this.#welcome;
+    this.#memory.keep({ session, resume_secret, participant, participant_proof, links: this.#mesh.generations() });
   }
 
   /** Makes links and snapshot match the roster. */
   #sync(): void {
-    this.#mesh.reconcile(this.#roster.others, this.#state.status === 'connected');
+    this.#reconcile();
     this.#refresh();
+  }
+
+  #reconcile(): void {
+    this.#mesh.reconcile(this.#roster.others, this.#state.status === 'connected');
   }
 
   #refresh(): void {
     if (this.#isOver()) {
       return;
     }
+    if (this.#roster.dropUnlinked((id) => this.#mesh.isAlive(id))) {
+      this.#reconcile();
+    }
     const before = this.#roster.views;
     const changes = this.#roster.refresh((participant) => this.#linkOf(participant));
     if (changes.length === 0 && this.#roster.self === this.#state.self && before.length > 0) {
       return;
     }
-    this.#replace({ self: this.#roster.self, participants: this.#roster.views });
+    const participants = this.#roster.views;
+    const own = participants.find(({ isSelf }) => isSelf);
+    this.#connection.setLinksHealthy(participants.some(({ link }) => link === 'connected'));
+    this.#replace({ self: this.#roster.self, participants, moderator: own?.moderator ?? this.#state.moderator });
     for (const change of changes) {
       if (change.participant.isSelf && change.kind !== 'changed') {
         // Under a new own id after a lost session: `state.self` tells, and nobody came or went.
@@ -250,6 +337,13 @@ export class Room {
     }
   }
 
+  #setLocked(locked: boolean): void {
+    if (locked !== this.#state.locked) {
+      this.#replace({ locked });
+      this.#events.emit('lockChanged', locked);
+    }
+  }
+
   #replace(part: Partial<RoomSnapshot>): void {
     this.#state = { ...this.#state, ...part };
     this.#listeners.notify();
@@ -259,76 +353,24 @@ export class Room {
     if (this.#isOver()) {
       return;
     }
-    globalThis.removeEventListener('pagehide', this.#onPageHide);
     this.#unsubscribeMedia();
     this.#setStatus(status, error);
     this.#mesh.close();
     this.#connection.leave();
+    this.#memory.forget();
   }
 }
 
-/**
- * Joins a room; resolves once the server said welcome. Devices are opened by `LocalMedia`, before or after.
- *
- * Rejects with a `StoaError`: `bad_room`, `bad_name`, `room_full`, `server_full`, `rate_limited`, `authenticate`,
- * `protocol`, `unreachable` (no answer for 10 s, or not a WebSocket address), `aborted`, `unsupported_browser`.
- */
-export function join(options: JoinOptions): Promise<Room> {
-  const { url, room, name, token, signal } = options;
-  if (typeof RTCPeerConnection === 'undefined') {
-    return Promise.reject(new StoaError('unsupported_browser', 'this browser has no WebRTC'));
-  }
-  if (!isWebSocketUrl(url)) {
-    return Promise.reject(new StoaError('unreachable', `not a WebSocket address: ${url}`));
-  }
-  if (signal?.aborted === true) {
-    return Promise.reject(new StoaError('aborted', 'the join was aborted'));
-  }
-  const media = options.media ?? new LocalMedia({ microphone: false, camera: false });
-  const published = publishedState(media);
-  const session = new SignalSession({
-    room,
-    name,
-    media: published,
-    random: Math.random,
-    ...(token === undefined ? {} : { token }),
-  });
-  return new Promise((resolve, reject) => {
-    let joined: Room | null = null;
-    const connection = new SignalConnection(url, session, (event) => {
-      if (joined !== null) {
-        joined.handleSignal(event);
-      } else if (event.kind === 'welcomed') {
-        signal?.removeEventListener('abort', abort);
-        joined = new Room(connection, media, published, event.welcome);
-        resolve(joined);
-      } else if (event.kind === 'failed') {
-        signal?.removeEventListener('abort', abort);
-        reject(event.error);
-      }
-    });
-    const abort = () => {
-      connection.leave();
-      reject(new StoaError('aborted', 'the join was aborted'));
-    };
-    signal?.addEventListener('abort', abort, { once: true });
-    connection.start();
-  });
-}
-
-function publishedState(media: LocalMedia): MediaState {
+/** What is sent: what is on, and may be sent. */
+export function publishedState(media: LocalMedia, granted: readonly Source[]): MediaState {
   const { microphone, camera } = media.state;
-  return { microphone: microphone.actual, camera: camera.actual, screen: false };
+  return {
+    microphone: microphone.actual && granted.includes('microphone'),
+    camera: camera.actual && granted.includes('camera'),
+    screen: false,
+  };
 }
 
 function roomOf(welcome: Welcome): NonNullable<Welcome['room']> {
-  return welcome.room ?? { name: '', topology: { mode: 'mesh', epoch: 0 }, participants: [] };
-}
-
-function isWebSocketUrl(url: string): boolean {
-  try {
-    return ['ws:', 'wss:'].includes(new URL(url).protocol);
-  } catch {
-    return false;
-  }
+  return welcome.room ?? { name: '', topology: { mode: 'mesh', epoch: 0 }, locked: false, participants: [] };
 }

@@ -17,6 +17,8 @@ export interface ParticipantView {
   readonly media: MediaState;
   /** False while their signaling is reconnecting; media may flow all the same. */
   readonly connected: boolean;
+  /** Whether they may mute, remove, lock and invite. */
+  readonly moderator: boolean;
   readonly link: LinkStatus;
   /** Which way media takes. */
   readonly path: LinkPath;
@@ -36,17 +38,25 @@ export type RosterChange =
   | { readonly kind: 'joined' | 'changed'; readonly participant: ParticipantView }
   | { readonly kind: 'left'; readonly participant: ParticipantView; readonly reason: LeaveReason };
 
-/** Who is in the room, as the server says. */
+/** Whether the link to a participant still works. */
+export type IsLinked = (id: ParticipantId) => boolean;
+
+/**
+ * Who is in the room: those the server names, and those it has lost sight of, as after its own restart, while the link
+ * to them still works.
+ */
 export class Roster {
   #self: ParticipantId;
   readonly #formerSelves = new Set<ParticipantId>();
   #participants = new Map<ParticipantId, Participant>();
+  /** Those who are there only by their link. */
+  readonly #unlisted = new Set<ParticipantId>();
   readonly #reasons = new Map<ParticipantId, LeaveReason>();
   #views: readonly ParticipantView[] = [];
 
   constructor(self: ParticipantId, room: RoomState) {
     this.#self = self;
-    this.reset(self, room);
+    this.reset(self, room, () => false);
   }
 
   /** The own participant. */
@@ -64,29 +74,65 @@ export class Roster {
     return this.#views;
   }
 
-  /** Replaces everything, after a join or a session that could not be resumed. */
-  reset(self: ParticipantId, room: RoomState): void {
+  /**
+   * Replaces everything, after a join or a session that could not be resumed. Who was there before keeps their place:
+   * after a restart the server's order is that of coming back.
+   */
+  reset(self: ParticipantId, room: RoomState, isLinked: IsLinked): void {
     if (self !== this.#self) {
       // The server may still keep the lost session for a while: that is no other person.
       this.#formerSelves.add(this.#self);
       this.#self = self;
     }
-    const present = room.participants.filter(({ id }) => !this.#formerSelves.has(id));
-    this.#participants = new Map(present.map((participant) => [participant.id, participant]));
+    const listed = room.participants.filter(({ id }) => !this.#formerSelves.has(id));
+    const present = new Map(listed.map((participant) => [participant.id, participant]));
+    const before = [...this.#participants.values()];
+    this.#participants = new Map();
+    this.#unlisted.clear();
+    for (const former of before) {
+      const participant = present.get(former.id);
+      if (participant !== undefined) {
+        this.#participants.set(former.id, participant);
+      } else if (former.id !== self && !this.#formerSelves.has(former.id) && isLinked(former.id)) {
+        this.#keepUnlisted(former);
+      }
+    }
+    for (const participant of listed) {
+      this.#participants.set(participant.id, participant);
+    }
   }
 
   /** Somebody came, or changed. */
   put(participant: Participant): void {
     if (!this.#formerSelves.has(participant.id)) {
       this.#participants.set(participant.id, participant);
+      this.#unlisted.delete(participant.id);
     }
   }
 
-  /** Somebody left. */
-  remove(id: ParticipantId, reason: LeaveReason): void {
-    if (this.#participants.delete(id)) {
+  /** Somebody left, or was lost to the server. */
+  remove(id: ParticipantId, reason: LeaveReason, isLinked: boolean): void {
+    const participant = this.#participants.get(id);
+    if (participant !== undefined && reason === 'lost' && isLinked) {
+      this.#keepUnlisted(participant);
+    } else if (this.#participants.delete(id)) {
+      this.#unlisted.delete(id);
       this.#reasons.set(id, reason);
     }
+  }
+
+  /** Removes those who were there only by their link and have lost that too. Returns whether there were any. */
+  dropUnlinked(isLinked: IsLinked): boolean {
+    const lost = [...this.#unlisted].filter((id) => !isLinked(id));
+    for (const id of lost) {
+      this.remove(id, 'lost', false);
+    }
+    return lost.length > 0;
+  }
+
+  #keepUnlisted(participant: Participant): void {
+    this.#participants.set(participant.id, { ...participant, connected: false });
+    this.#unlisted.add(participant.id);
   }
 
   /** Builds the list anew and returns what is different from the last one, the leaving first. */
@@ -123,6 +169,7 @@ function isSameView(a: ParticipantView, b: ParticipantView): boolean {
   return (
     a.name === b.name &&
     a.connected === b.connected &&
+    a.moderator === b.moderator &&
     a.link === b.link &&
     a.path === b.path &&
     a.stream === b.stream &&

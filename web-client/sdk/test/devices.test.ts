@@ -5,6 +5,7 @@ import { deviceErrorCode } from '../src/media/device-errors';
 import type { DeviceFailure } from '../src/media/device-errors';
 import { DeviceIntent } from '../src/media/device-intent';
 import { levelOf } from '../src/media/level-meter';
+import { TalkingDetector } from '../src/media/talking';
 
 const PLAIN: DeviceFailure = {
   name: 'NotAllowedError',
@@ -214,5 +215,39 @@ describe('levelOf', () => {
     expect(levelOf(new Float32Array(256))).toBe(0);
     expect(levelOf(new Float32Array(256).fill(1))).toBe(1);
     expect(levelOf(new Float32Array(256).fill(0.03))).toBeCloseTo(0.49, 1);
+  });
+});
+
+describe('talking while muted', () => {
+  /** When it is told, after levels that last 50 ms each. */
+  const told = (levels: readonly number[], detector = new TalkingDetector(), startMs = 0) =>
+    levels.flatMap((level, index) => (detector.push(level, startMs + index * 50) ? [startMs + index * 50] : []));
+  const times = (count: number, level: number) => Array.from({ length: count }, () => level);
+
+  it('is noticed after 300 ms of speech, with pauses as speech has them', () => {
+    expect(told([0, ...times(10, 0.6)])).toEqual([300]);
+    expect(told([0, 0.6, 0.6, 0.6, 0.1, 0.1, 0.6, 0.6, 0.6, 0.1])).toEqual([400]);
+  });
+
+  it('is not a cough, a knock or a quiet room', () => {
+    expect(told([0, ...times(5, 0.9), ...times(20, 0.1)])).toEqual([]);
+    expect(told(times(100, 0.3))).toEqual([]);
+    expect(told(Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? 0.9 : 0)))).toEqual([]);
+  });
+
+  it('is told at most every 10 s, also over a short unmuting', () => {
+    const detector = new TalkingDetector();
+    expect(told(times(300, 0.6), detector)).toEqual([300, 10_300]);
+    detector.reset();
+    expect(told(times(20, 0.6), detector, 16_000)).toEqual([]);
+    detector.reset();
+    expect(told(times(20, 0.6), detector, 20_300)).toEqual([20_600]);
+  });
+
+  it('needs to be heard: two samples far apart are no speech', () => {
+    const detector = new TalkingDetector();
+    expect(detector.push(0.9, 0)).toBe(false);
+    expect(detector.push(0.9, 1_000)).toBe(false);
+    expect(detector.push(0.9, 2_000)).toBe(false);
   });
 });

@@ -30,6 +30,11 @@ class FakeConnection {
     this.#restarts += 1;
   }
 
+  /** The local offer, as `localDescription` has it. */
+  get offer(): Description {
+    return { type: 'offer', sdp: sdpOf(this.#offer, this.fragment) };
+  }
+
   setLocal(): Description {
     if (this.state === 'have_local_offer') {
       throw new Error('offered twice');
@@ -131,6 +136,9 @@ class End {
         connection.restartIce();
         this.wish();
         break;
+      case 'repeat_local':
+        this.out.push({ kind: 'send_description', link: effect.link, description: connection.offer });
+        break;
       default:
         this.out.push(effect);
     }
@@ -176,6 +184,21 @@ class World {
     for (let turns = 0; this.step(); turns += 1) {
       if (turns > 5_000) {
         throw new Error('the two never come to rest');
+      }
+    }
+  }
+
+  /** Everything under way is lost, as with a server that dies; then signaling is back. */
+  loseAll(): void {
+    for (const road of this.#roads) {
+      road.from.out.length = 0;
+      road.descriptions.length = 0;
+      road.candidates.length = 0;
+    }
+    for (const isReachable of [false, true]) {
+      for (const end of [this.a, this.b]) {
+        end.negotiator.setReachable(isReachable, end.nowMs);
+        end.flush();
       }
     }
   }
@@ -256,6 +279,41 @@ describe('two negotiators', () => {
   });
 });
 
+it('two negotiators agree after everything said was lost, without a new generation', () => {
+  for (let seed = 1; seed <= 300; seed += 1) {
+    const random = seededRandom(seed);
+    const world = new World(random);
+    for (let turn = 0; turn < random() * 12; turn += 1) {
+      world.step();
+    }
+    world.loseAll();
+    world.settle();
+    const { a, b } = world;
+    expect([a.connection.state, b.connection.state]).toEqual(['stable', 'stable']);
+    expect(a.connection.agreed).toBe('a-1-1');
+    expect(b.connection.agreed).toBe('a-1-1');
+    expect([a.negotiator.link, b.negotiator.link]).toEqual([1, 1]);
+  }
+});
+
+it('a page that was loaded anew gets the other side to follow, although what was sent to it meanwhile is lost', () => {
+  for (const [self, other] of [
+    ['a', 'b'],
+    ['b', 'a'],
+  ] as const) {
+    // Both pages were loaded anew; the own frames went to the page that is gone.
+    const negotiator = new Negotiator(self, other, 0, 7);
+    negotiator.handleNegotiationNeeded(7);
+    negotiator.handleLocalSet(7, { type: 'offer', sdp: sdpOf('o', 'x') });
+    negotiator.takeEffects();
+    negotiator.setReachable(false, 100);
+    negotiator.setReachable(true, 200);
+    expect(negotiator.takeEffects()).toEqual([
+      negotiator.isPolite ? { kind: 'send_candidate', link: 7, candidate: null } : { kind: 'repeat_local', link: 7 },
+    ]);
+  }
+});
+
 describe('generations', () => {
   it('ignore what belongs to an older one', () => {
     const world = new World(() => 0);
@@ -299,9 +357,9 @@ describe('generations', () => {
   it('the polite side makes the other follow when it gives up', () => {
     const negotiator = new Negotiator('b', 'a', 0);
     negotiator.takeEffects();
-    negotiator.handleTick(17_999);
+    negotiator.handleTick(16_999);
     expect(negotiator.takeEffects()).toEqual([]);
-    negotiator.handleTick(18_000);
+    negotiator.handleTick(17_000);
     expect(negotiator.takeEffects()).toEqual([
       { kind: 'create', link: 2, isOfferer: false },
       { kind: 'send_candidate', link: 2, candidate: null },
@@ -404,15 +462,15 @@ describe('repairing', () => {
   it.each([
     ['a', 'failed', 1_000],
     ['b', 'failed', 4_000],
-    ['a', 'disconnected', 3_000],
-    ['b', 'disconnected', 6_000],
+    ['a', 'disconnected', 2_000],
+    ['b', 'disconnected', 4_000],
   ] as const)('side %s restarts ICE after "%s" at %i ms, then replaces the connection', (id, state, restartMs) => {
     const taken = remedies(id, [
       [500, 'connected'],
       [1_000, state],
     ]);
     expect(taken[0]).toEqual([restartMs, 'restart_ice']);
-    expect(taken[1]).toEqual([restartMs + (id === 'a' ? 15_000 : 18_000), 'create']);
+    expect(taken[1]).toEqual([restartMs + (id === 'a' ? 15_000 : 17_000), 'create']);
   });
 
   it('leaves a short loss alone', () => {
@@ -420,7 +478,7 @@ describe('repairing', () => {
       remedies('a', [
         [500, 'connected'],
         [1_000, 'disconnected'],
-        [2_900, 'connected'],
+        [1_900, 'connected'],
       ]),
     ).toEqual([]);
   });
@@ -469,7 +527,10 @@ describe('repairing', () => {
     negotiator.handleRemoteDescription(1, second, 1_500);
     negotiator.handleRemoteSet(1, second, 1_500);
     negotiator.takeEffects();
-    expect(negotiator.nextTickMs()).toBe(19_500);
+    // Only the end of patience with somebody whom signaling has lost is due before the deadline.
+    negotiator.handleTick(11_000);
+    expect(negotiator.takeEffects()).toEqual([]);
+    expect(negotiator.nextTickMs()).toBe(18_500);
   });
 
   it('says how it stands', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { MeshChannel } from '../src/channel';
 import { DeviceError, StoaError } from '../src/errors';
 import { Emitter, Listeners } from '../src/events';
-import { pathFromStats } from '../src/link/path';
+import { inboundBytes, pathFromStats } from '../src/link/path';
 import { Roster } from '../src/roster';
 import type { LinkView } from '../src/roster';
 import type { Participant, RoomState } from '../src/signal/wire';
@@ -12,10 +12,12 @@ const person = (id: string, name = id): Participant => ({
   name,
   media: { microphone: false, camera: false, screen: false },
   connected: true,
+  moderator: false,
 });
 const room = (...participants: Participant[]): RoomState => ({
   name: 'atrium',
   topology: { mode: 'mesh', epoch: 0 },
+  locked: false,
   participants,
 });
 const link: LinkView = { link: 'connected', path: 'direct', stream: null };
@@ -48,23 +50,61 @@ describe('Roster', () => {
   it('tells how somebody left', () => {
     const roster = new Roster('m', room(person('m'), person('a'), person('b')));
     told(roster);
-    roster.remove('a', 'left');
+    roster.remove('a', 'left', true);
     expect(roster.refresh(() => link)).toMatchObject([{ kind: 'left', reason: 'left', participant: { id: 'a' } }]);
-    roster.remove('nobody', 'left');
+    roster.remove('nobody', 'left', true);
     expect(told(roster)).toEqual([]);
   });
 
   it('tells the differences after an outage', () => {
     const roster = new Roster('m', room(person('m'), person('a'), person('b')));
     told(roster);
-    roster.reset('m', room(person('m'), person('b', 'Bob'), person('c')));
+    roster.reset('m', room(person('m'), person('b', 'Bob'), person('c')), () => false);
     expect(told(roster)).toEqual(['left a', 'changed b', 'joined c']);
+  });
+
+  it('keeps who is still linked in their place when the server has lost sight of them', () => {
+    const roster = new Roster('m', room(person('m'), person('a'), person('b'), person('c')));
+    told(roster);
+    roster.reset('m', room(person('m'), person('c')), (id) => id === 'b');
+    expect(told(roster)).toEqual(['left a', 'changed b']);
+    expect(roster.views.map(({ id, connected }) => [id, connected])).toEqual([
+      ['m', true],
+      ['b', false],
+      ['c', true],
+    ]);
+    roster.put(person('b'));
+    expect(told(roster)).toEqual(['changed b']);
+    expect(roster.dropUnlinked(() => false)).toBe(false);
+    roster.remove('b', 'lost', true);
+    expect(told(roster)).toEqual(['changed b']);
+    expect(roster.dropUnlinked((id) => id === 'b')).toBe(false);
+    expect(roster.dropUnlinked(() => false)).toBe(true);
+    expect(roster.refresh(() => link)).toMatchObject([{ kind: 'left', reason: 'lost', participant: { id: 'b' } }]);
+  });
+
+  it.each(['left', 'removed'] as const)('lets go at once of who is linked but has %s', (reason) => {
+    const roster = new Roster('m', room(person('m'), person('a')));
+    told(roster);
+    roster.remove('a', 'lost', true);
+    told(roster);
+    roster.remove('a', reason, true);
+    expect(roster.refresh(() => link)).toMatchObject([{ kind: 'left', reason }]);
+    roster.reset('m', room(person('m')), () => true);
+    expect(told(roster)).toEqual([]);
+  });
+
+  it('tells who became a moderator', () => {
+    const roster = new Roster('m', room(person('m'), person('a')));
+    told(roster);
+    roster.put({ ...person('a'), moderator: true });
+    expect(told(roster)).toEqual(['changed a']);
   });
 
   it('does not show the own lost session as somebody else', () => {
     const roster = new Roster('old', room(person('old'), person('a')));
     told(roster);
-    roster.reset('new', room(person('old'), person('a'), person('new')));
+    roster.reset('new', room(person('old'), person('a'), person('new')), () => true);
     roster.put({ ...person('old'), connected: false });
     expect(told(roster)).toEqual(['left old', 'joined new']);
     expect(roster.others.map(({ id }) => id)).toEqual(['a']);
@@ -98,6 +138,15 @@ describe('pathFromStats', () => {
   ])('says %s', (expected, report) => {
     expect(pathFromStats(report)).toBe(expected);
   });
+});
+
+it('counts the bytes that came in, wherever the browser counts them', () => {
+  const pair = { id: 'p', type: 'candidate-pair', bytesReceived: 5 };
+  expect(inboundBytes([pair, { ...pair, id: 'q', bytesReceived: 7 }, { type: 'inbound-rtp', bytesReceived: 99 }])).toBe(
+    12,
+  );
+  expect(inboundBytes([pair, { id: 't', type: 'transport', bytesReceived: 20 }])).toBe(20);
+  expect(inboundBytes([])).toBe(0);
 });
 
 describe('MeshChannel', () => {

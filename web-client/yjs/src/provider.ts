@@ -49,6 +49,8 @@ export class StoaProvider {
   #unsubscribe: (() => void)[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #resolveSynced: () => void = () => undefined;
+  /** The own cursor while the page is hidden away. */
+  #hidden: Record<string, unknown> | null = null;
   #isAttached = false;
   #isDestroyed = false;
   #synced = false;
@@ -99,6 +101,7 @@ export class StoaProvider {
     this.doc.on('update', this.#onUpdate);
     this.awareness.on('update', this.#onAwareness);
     globalThis.addEventListener('pagehide', this.#onPageHide);
+    globalThis.addEventListener('pageshow', this.#onPageShow);
     this.#unsubscribe = [
       channel.on('open', (peer) => this.#run((nowMs) => this.#sync.handleOpen(peer, nowMs))),
       channel.on('close', (peer) => this.#run(() => this.#sync.handleClose(peer))),
@@ -123,6 +126,7 @@ export class StoaProvider {
     this.doc.off('update', this.#onUpdate);
     this.awareness.off('update', this.#onAwareness);
     globalThis.removeEventListener('pagehide', this.#onPageHide);
+    globalThis.removeEventListener('pageshow', this.#onPageShow);
     for (const unsubscribe of this.#unsubscribe.splice(0)) {
       unsubscribe();
     }
@@ -165,7 +169,16 @@ export class StoaProvider {
   };
 
   readonly #onPageHide = (): void => {
+    this.#hidden = this.awareness.getLocalState();
     this.#hideSelf('pagehide');
+  };
+
+  /** The page came back with "back" as it was: so does the cursor. */
+  readonly #onPageShow = (): void => {
+    if (this.#hidden !== null) {
+      this.awareness.setLocalState(this.#hidden);
+      this.#hidden = null;
+    }
   };
 
   #hideSelf(origin: string): void {

@@ -18,7 +18,24 @@ class FakeRoom implements ProviderRoom {
   state: RoomSnapshot;
 
   constructor(readonly id: string) {
-    this.state = { status: 'connected', room: 'atrium', self: id, participants: [], capacity: 2, error: null };
+    this.state = {
+      status: 'connected',
+      room: 'atrium',
+      self: id,
+      participants: [],
+      capacity: 2,
+      locked: false,
+      grants: {
+        publish: ['microphone', 'camera', 'screen'],
+        subscribe: true,
+        data: true,
+        documents: 'write',
+        moderate: false,
+        admin: false,
+      },
+      moderator: false,
+      error: null,
+    };
   }
 
   subscribe(listener: () => void): () => void {
@@ -76,6 +93,7 @@ const other = (part: Partial<ParticipantView> = {}): ParticipantView => ({
   isSelf: false,
   media: { microphone: false, camera: false, screen: false },
   connected: true,
+  moderator: false,
   link: 'connecting',
   path: 'unknown',
   stream: null,
@@ -184,6 +202,8 @@ describe('StoaProvider', () => {
     expect(b.awareness.getStates().has(a.doc.clientID)).toBe(true);
     page.dispatchEvent(new Event('pagehide'));
     expect(b.awareness.getStates().has(a.doc.clientID)).toBe(false);
+    page.dispatchEvent(new Event('pageshow'));
+    expect(b.awareness.getStates().get(a.doc.clientID)).toMatchObject({ user: { name: 'Ada' } });
   });
 
   it('leaves nothing behind when destroyed, twice', () => {

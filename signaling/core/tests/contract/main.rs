@@ -4,5 +4,6 @@
 mod golden;
 mod hostile;
 mod resume;
+mod rights;
 mod rooms;
 mod support;

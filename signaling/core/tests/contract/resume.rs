@@ -33,9 +33,11 @@ fn somebody_lost_for_long_is_hidden_and_may_come_back() {
     world.break_socket(ada);
     world.pass_secs(10);
     assert_eq!(world.got(bob, "participant_left")[0]["reason"], "lost");
+    world.say(bob, json!({"type": "candidate", "to": adas["participant"], "link": 1, "candidate": null}));
     world.pass_secs(100);
-    let (_, welcome) = world.resume(&adas, 1);
+    let (again, welcome) = world.resume(&adas, 1);
     assert_eq!(welcome["resumed"], true);
+    assert_eq!(world.got(again, "candidate").len(), 1, "her link may be alive, so it is still negotiated");
     assert_eq!(world.got(bob, "participant_joined")[0]["participant"]["id"], adas["participant"]);
 }
 
@@ -171,82 +173,119 @@ fn an_answering_socket_stays() {
 #[derive(Debug, Clone)]
 enum Step {
     Send,
-    Break { lose: usize },
+    /// The socket breaks and takes the last frames that were under way with it.
+    Break {
+        lose: usize,
+    },
     Resume,
+    /// A second resume while the first socket is still open, as from a client that believes it is dead.
+    ResumeAgain,
+    /// Somebody tries the first secret of all.
     Replay,
     Pass(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => Just(Step::Send),
-        2 => (0usize..6).prop_map(|lose| Step::Break { lose }),
-        2 => Just(Step::Resume),
+        6 => Just(Step::Send),
+        4 => (0usize..6).prop_map(|lose| Step::Break { lose }),
+        4 => Just(Step::Resume),
+        1 => Just(Step::ResumeAgain),
         1 => Just(Step::Replay),
-        1 => (0u64..9).prop_map(Step::Pass),
+        2 => (0u64..25).prop_map(Step::Pass),
     ]
 }
 
+/// Ada's side of the conversation, over many sockets.
+struct Ada {
+    socket: u64,
+    welcome: Value,
+    first: Value,
+    is_open: bool,
+    /// Of the newest frame that arrived.
+    seen: u64,
+    /// Frames of the present socket that were looked at.
+    taken: usize,
+    arrived: Vec<u64>,
+}
+
+impl Ada {
+    fn resume(&mut self, world: &mut World) -> Result<(), TestCaseError> {
+        (self.socket, self.welcome) = world.resume(&self.welcome, self.seen);
+        prop_assert_eq!(&self.welcome["resumed"], &json!(true), "{}", self.welcome);
+        (self.taken, self.is_open) = (1, true);
+        let seen = self.seen;
+        world.say(self.socket, json!({"type": "ack", "ack": seen}));
+        Ok(())
+    }
+
+    /// Takes in what the present socket got, but for the last `lose` frames.
+    #[expect(clippy::unwrap_in_result, reason = "a test may panic")]
+    fn read(&mut self, world: &World, lose: usize) -> Result<(), TestCaseError> {
+        let frames = &world.frames[&self.socket];
+        let end = frames.len().saturating_sub(lose).max(self.taken);
+        for frame in &frames[self.taken..end] {
+            let seq = frame["seq"].as_u64().unwrap();
+            if seq > 0 {
+                prop_assert_eq!(seq, self.seen + 1, "{}", frame);
+                self.seen = seq;
+            }
+            if frame["type"] == "candidate" {
+                self.arrived.push(frame["candidate"]["candidate"].as_str().unwrap().parse().unwrap());
+            }
+        }
+        self.taken = end;
+        Ok(())
+    }
+}
+
 proptest! {
+    // About 10,000 broken sockets in all.
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
     /// Bob sends numbered candidates to Ada, whose socket breaks (losing what was under way) and resumes at random.
     #[test]
     fn nothing_is_lost_doubled_or_reordered(steps in prop::collection::vec(step(), 1..120)) {
         let mut world = World::new(Limits { frame_rate: 10_000, ..Limits::default() });
-        let (mut socket, mut welcome) = world.enter("agora", "Ada");
+        let (socket, welcome) = world.enter("agora", "Ada");
         let (bob, _) = world.enter("agora", "Bob");
         let first = welcome.clone();
-        let (mut seen, mut arrived, mut sent, mut taken, mut is_open) = (0, Vec::new(), 0u64, 0, true);
+        let mut ada = Ada { socket, welcome, first, is_open: true, seen: 0, taken: 0, arrived: Vec::new() };
+        let (mut sent, mut number, mut away) = (Vec::new(), 0u64, 0);
         for step in steps.into_iter().chain([Step::Break { lose: 2 }, Step::Resume]) {
             match step {
                 Step::Send => {
-                    sent += 1;
-                    let candidate = json!({"candidate": sent.to_string()});
-                    world.say(bob, json!({"type": "candidate", "to": first["participant"], "link": 1, "candidate": candidate}));
+                    number += 1;
+                    let candidate = json!({"candidate": number.to_string()});
+                    world.say(bob, json!({"type": "candidate", "to": ada.first["participant"], "link": 1, "candidate": candidate}));
+                    sent.push(number);
                 }
-                Step::Break { lose } if is_open => {
-                    let frames = world.frames[&socket].clone();
-                    let kept = frames.len().saturating_sub(lose).max(taken);
-                    receive(&frames[taken..kept], &mut seen, &mut arrived)?;
-                    world.break_socket(socket);
-                    is_open = false;
+                Step::Break { lose } if ada.is_open => {
+                    ada.read(&world, lose)?;
+                    world.break_socket(ada.socket);
+                    (ada.is_open, away) = (false, 0);
                 }
-                Step::Resume if !is_open => {
-                    (socket, welcome) = world.resume(&welcome, seen);
-                    prop_assert_eq!(&welcome["resumed"], &json!(true), "{}", welcome);
-                    world.say(socket, json!({"type": "ack", "ack": seen}));
-                    (taken, is_open) = (1, true);
+                Step::Resume if !ada.is_open => ada.resume(&mut world)?,
+                Step::ResumeAgain if ada.is_open => {
+                    ada.read(&world, 0)?;
+                    ada.resume(&mut world)?;
                 }
-                Step::Replay if welcome["resume_secret"] != first["resume_secret"] => {
-                    let (thief, answer) = world.resume(&first, 0);
+                Step::Replay if ada.welcome["resume_secret"] != ada.first["resume_secret"] => {
+                    let (thief, answer) = world.resume(&ada.first, 0);
                     prop_assert_ne!(&answer["resumed"], &json!(true));
                     world.say(thief, json!({"type": "leave"}));
                 }
-                // Longer than the grace would hide Ada, and Bob could not send to her.
-                Step::Pass(seconds) if is_open => world.pass_secs(seconds),
-                Step::Pass(_) | Step::Break { .. } | Step::Resume | Step::Replay => {}
+                Step::Pass(seconds) if ada.is_open || away + seconds < 120 => {
+                    away += seconds;
+                    world.pass_secs(seconds);
+                }
+                Step::Pass(_) | Step::Break { .. } | Step::Resume | Step::ResumeAgain | Step::Replay => {}
             }
-            if is_open {
-                let frames = world.frames[&socket].clone();
-                receive(&frames[taken..], &mut seen, &mut arrived)?;
-                taken = frames.len();
+            if ada.is_open {
+                ada.read(&world, 0)?;
             }
         }
-        prop_assert_eq!(arrived, (1..=sent).map(|number| number.to_string()).collect::<Vec<_>>());
+        prop_assert_eq!(ada.arrived, sent);
         prop_assert_eq!(world.control.stats().sessions, 2, "no ghost");
     }
-}
-
-fn receive(frames: &[Value], seen: &mut u64, arrived: &mut Vec<String>) -> Result<(), TestCaseError> {
-    for frame in frames {
-        let seq = frame["seq"].as_u64().unwrap();
-        if seq == 0 {
-            continue;
-        }
-        prop_assert_eq!(seq, *seen + 1, "{}", frame);
-        *seen = seq;
-        if frame["type"] == "candidate" {
-            arrived.push(frame["candidate"]["candidate"].as_str().unwrap().to_owned());
-        }
-    }
-    Ok(())
 }

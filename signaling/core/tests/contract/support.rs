@@ -1,11 +1,13 @@
 //! A hand-driven control plane: sockets are numbers, time moves when told to.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stoa_base_types::ConnectionId;
-use stoa_signaling_core::{Action, CloseCode, Command, Control, Limits};
+use stoa_signaling_core::token::Keys;
+use stoa_signaling_core::{Action, CloseCode, Command, Control, Limits, WallClock};
 
 pub(crate) struct World {
     pub(crate) control: Control,
@@ -21,10 +23,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(limits: Limits) -> Self {
+        Self::with_keys(limits, Keys::new(None, [9; 32]))
+    }
+
+    pub(crate) fn with_keys(limits: Limits, keys: Keys) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "an Instant can only be had from the clock")]
+        let now = Instant::now();
         Self {
-            control: Control::new(limits, [7; 32]),
-            #[expect(clippy::disallowed_methods, reason = "an Instant can only be had from the clock")]
-            now: Instant::now(),
+            control: Control::new(limits, keys, [7; 32], WallClock::new(now, SINCE_1970)),
+            now,
             frames: BTreeMap::new(),
             closed: BTreeMap::new(),
             pings: BTreeMap::new(),
@@ -34,8 +41,12 @@ impl World {
     }
 
     pub(crate) fn open(&mut self) -> u64 {
+        self.open_from(None)
+    }
+
+    pub(crate) fn open_from(&mut self, address: Option<IpAddr>) -> u64 {
         self.next += 1;
-        self.command(Command::Opened { connection: ConnectionId(self.next), ice_servers: vec![] });
+        self.command(Command::Opened { connection: ConnectionId(self.next), address, ice_servers: vec![] });
         self.next
     }
 
@@ -49,8 +60,14 @@ impl World {
 
     /// Opens a socket and enters a room; returns socket and welcome.
     pub(crate) fn enter(&mut self, room: &str, name: &str) -> (u64, Value) {
+        self.hello(json!({"room": room, "name": name}))
+    }
+
+    /// Opens a socket and says this hello; returns socket and welcome, or `null`.
+    pub(crate) fn hello(&mut self, mut hello: Value) -> (u64, Value) {
         let socket = self.open();
-        self.say(socket, json!({"type": "hello", "room": room, "name": name}));
+        hello["type"] = json!("hello");
+        self.say(socket, hello);
         let welcome = self.frames[&socket].iter().find(|frame| frame["type"] == "welcome").cloned();
         (socket, welcome.unwrap_or(Value::Null))
     }
@@ -127,3 +144,6 @@ impl World {
         }
     }
 }
+
+/// The time of day at which every world begins.
+pub(crate) const SINCE_1970: Duration = Duration::from_secs(1_000_000);

@@ -5,6 +5,8 @@ import { announce } from '../announcer';
 import { text } from '../text';
 import { spokenChanges, type Heard } from './changes';
 
+const departures = { left: text.call.left, lost: text.call.lost, removed: text.call.wasRemoved };
+
 export function useAnnouncements(room: Room): void {
   useEffect(() => {
     const known = new Map<string, Heard>();
@@ -31,8 +33,9 @@ export function useAnnouncements(room: Room): void {
         known.delete(participant.id);
         // A new session of one's own: the former one goes, oneself does not.
         if (participant.isSelf) return;
-        announce(reason === 'left' ? text.call.left(participant.name) : text.call.lost(participant.name));
+        announce(departures[reason](participant.name));
       }),
+      room.on('lockChanged', (locked) => announce(locked ? text.call.nowLocked : text.call.nowUnlocked)),
       room.on('statusChanged', (status) => {
         if (status === 'reconnecting') announce(text.call.serverLost);
         if (status === 'connected' && reconnecting) announce(text.call.serverBack);

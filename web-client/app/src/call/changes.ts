@@ -2,11 +2,14 @@
 import type { LinkStatus, ParticipantView } from '@stoa/client';
 import { text } from '../text';
 
-export type Heard = Pick<ParticipantView, 'name' | 'link' | 'connected' | 'isSelf'>;
+export type Heard = Pick<ParticipantView, 'name' | 'link' | 'path' | 'connected' | 'isSelf' | 'moderator'>;
 
 export function spokenChanges(before: Heard | undefined, now: Heard): string[] {
-  if (before === undefined || now.isSelf) return [];
+  if (before === undefined) return [];
+  const promoted = now.moderator && !before.moderator;
+  if (now.isSelf) return promoted ? [text.call.youModerate] : [];
   const says: string[] = [];
+  if (promoted) says.push(text.call.moderates(now.name));
   if (before.name !== now.name) says.push(text.call.renamed(before.name, now.name));
   if (before.link !== now.link) says.push(...linkChange(before.link, now));
   if (before.connected && !now.connected) says.push(text.call.signalLost(now.name));
@@ -37,3 +40,10 @@ export function tileState(participant: Heard): string | null {
   if (!participant.connected) return text.call.theyReconnect;
   return participant.link === 'connected' ? null : text.call.connecting;
 }
+
+/** The connection with another person in words, also while all is well; null for oneself, who needs none. */
+export function connectionWords(participant: Heard): string | null {
+  return participant.isSelf ? null : (tileState(participant) ?? pathWords[participant.path]);
+}
+
+const pathWords = { direct: text.call.direct, relayed: text.call.relayed, unknown: text.call.linked };

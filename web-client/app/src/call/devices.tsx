@@ -7,6 +7,7 @@ import { announce } from '../announcer';
 import { CameraIcon, CameraOffIcon, MicrophoneIcon, MicrophoneOffIcon, WarningIcon } from '../icons';
 import { text, type DeviceKind } from '../text';
 import { deviceProblems } from './device-problems';
+import { isOn } from './device-state';
 
 /** The speaker that the whole page uses; empty is the system's own choice. */
 export const speaker = signal('');
@@ -16,36 +17,44 @@ interface MediaProps {
   readonly state: LocalMediaState;
 }
 
-/** Whether a device is to be shown as on: while it opens it is, after a failure only if another took its place. */
-export function isOn(state: LocalMediaState, kind: DeviceKind): boolean {
-  const { wanted, actual, error } = state[kind];
-  return wanted && (actual || error === null);
-}
-
 interface ToggleProps {
   readonly on: boolean;
   readonly label: string;
   readonly short: string;
+  readonly shortcut: string | undefined;
   readonly onClick: () => void;
   readonly children: ComponentChildren;
 }
 
-function Toggle({ on, label, short, onClick, children }: ToggleProps) {
+function Toggle({ on, label, short, shortcut, onClick, children }: ToggleProps) {
   return (
-    <button type="button" class={on ? 'control' : 'control off'} aria-label={label} title={label} onClick={onClick}>
+    <button
+      type="button"
+      class={on ? 'control' : 'control off'}
+      aria-label={label}
+      aria-keyshortcuts={shortcut}
+      title={label}
+      onClick={onClick}
+    >
       {children}
       <span class="control-text">{short}</span>
     </button>
   );
 }
 
-export function MicrophoneButton({ media, state }: MediaProps) {
+interface DeviceButtonProps extends MediaProps {
+  /** The key that does the same, where there is one. */
+  readonly shortcut?: string | undefined;
+}
+
+export function MicrophoneButton({ media, state, shortcut }: DeviceButtonProps) {
   const on = isOn(state, 'microphone');
   return (
     <Toggle
       on={on}
       label={on ? text.call.mute : text.call.unmute}
       short={text.call.microphoneShort}
+      shortcut={shortcut}
       onClick={() => void media.setMicrophoneEnabled(!on)}
     >
       {on ? <MicrophoneIcon /> : <MicrophoneOffIcon />}
@@ -53,13 +62,14 @@ export function MicrophoneButton({ media, state }: MediaProps) {
   );
 }
 
-export function CameraButton({ media, state }: MediaProps) {
+export function CameraButton({ media, state, shortcut }: DeviceButtonProps) {
   const on = isOn(state, 'camera');
   return (
     <Toggle
       on={on}
       label={on ? text.call.cameraOff : text.call.cameraOn}
       short={text.call.cameraShort}
+      shortcut={shortcut}
       onClick={() => void media.setCameraEnabled(!on)}
     >
       {on ? <CameraIcon /> : <CameraOffIcon />}

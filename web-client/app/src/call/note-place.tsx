@@ -45,7 +45,7 @@ export function NotePlace({ id, room, note, onClose }: NotePlaceProps) {
   const panel = useLoaded(loadPanel);
   return (
     <aside id={id} class="note" aria-labelledby="note-title">
-      <div class="note-head">
+      <div class="panel-head">
         <NoteIcon />
         <h2 id="note-title">{text.note.heading}</h2>
         <button

@@ -38,7 +38,10 @@ function useGrid(stage: { readonly current: HTMLElement | null }, places: number
     observer.observe(element);
     return () => observer.disconnect();
   }, [stage]);
-  return fitGrid(places, size.width, size.height, GAP);
+  const before = useRef<Grid>(undefined);
+  const grid = fitGrid(places, size.width, size.height, GAP, before.current);
+  before.current = grid;
+  return grid;
 }
 
 function Invitation() {

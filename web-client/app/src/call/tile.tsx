@@ -1,12 +1,14 @@
 import type { ParticipantView } from '@stoa/client';
 import type { RefObject } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useStream } from '../hooks';
 import { MicrophoneOffIcon, SpeakerIcon } from '../icons';
 import { text } from '../text';
 import { Avatar } from './avatar';
 import { tileState } from './changes';
 import { speaker } from './devices';
+import { TileMenu } from './tile-menu';
+import { FULL_VOLUME, volumeOf } from './volume';
 
 interface TileProps {
   readonly participant: ParticipantView;
@@ -17,6 +19,7 @@ export function Tile({ participant }: TileProps) {
   const video = useRef<HTMLVideoElement>(null);
   useStream(video, participant.stream);
   useSpeaker(video, isSelf);
+  useVolume(video, participant);
   const silenced = useAutoplay(video, participant);
   const shownName = isSelf ? text.call.you(name) : name;
   const state = tileState(participant);
@@ -38,6 +41,7 @@ export function Tile({ participant }: TileProps) {
           {text.call.clickToHear}
         </button>
       )}
+      {!isSelf && <TileMenu participant={participant} />}
       <div class="tile-badge">
         {!media.microphone && (
           <span class="tile-muted">
@@ -89,4 +93,15 @@ function useSpeaker(video: VideoRef, isSelf: boolean): void {
       speaker.value = '';
     });
   }, [video, isSelf, chosen]);
+}
+
+function useVolume(video: VideoRef, { id, isSelf }: ParticipantView): void {
+  const percent = volumeOf(id);
+  useLayoutEffect(() => {
+    const element = video.current;
+    if (isSelf || element === null) return;
+    element.volume = percent / FULL_VOLUME;
+    // Where the system alone sets the volume (iOS), at least silence is possible.
+    element.muted = percent === 0;
+  }, [video, isSelf, percent]);
 }

@@ -1,28 +1,44 @@
 import type { LocalMedia, LocalMediaState } from '@stoa/client';
+import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
-import { DevicesIcon, LeaveIcon, NoteIcon, WarningIcon } from '../icons';
+import { DevicesIcon, LeaveIcon, NoteIcon, PeopleIcon, WarningIcon } from '../icons';
 import { text } from '../text';
 import { CopyLinkButton } from './copy-link';
 import { deviceProblems } from './device-problems';
-import { DevicesDialog } from './devices-dialog';
 import { CameraButton, MicrophoneButton } from './devices';
+import { DevicesDialog } from './devices-dialog';
+import { TalkingWhileMuted } from './notices';
+import { shortcutHint } from './use-shortcuts';
+
+/** A panel beside the stage that a button opens and closes. */
+export interface PanelToggle {
+  readonly open: boolean;
+  readonly panelId: string;
+  readonly toggle: () => void;
+}
 
 interface ToolbarProps {
   readonly media: LocalMedia;
   readonly state: LocalMediaState;
-  readonly noteOpen: boolean;
-  readonly notePanelId: string;
-  readonly onToggleNote: () => void;
+  readonly note: PanelToggle;
+  readonly people: PanelToggle;
+  readonly peopleCount: number;
   readonly onLeave: () => void;
 }
 
-export function Toolbar({ media, state, noteOpen, notePanelId, onToggleNote, onLeave }: ToolbarProps) {
+/** Where the focus goes when the list of people is closed. */
+export const PEOPLE_BUTTON_ID = 'people-button';
+
+export function Toolbar({ media, state, note, people, peopleCount, onLeave }: ToolbarProps) {
   const [devicesOpen, setDevicesOpen] = useState(false);
   const troubled = deviceProblems(state).length > 0;
   return (
     <section class="toolbar" aria-label={text.call.controls}>
-      <MicrophoneButton media={media} state={state} />
-      <CameraButton media={media} state={state} />
+      <div class="control-place">
+        <MicrophoneButton media={media} state={state} shortcut={shortcutHint('M')} />
+        <TalkingWhileMuted media={media} state={state} />
+      </div>
+      <CameraButton media={media} state={state} shortcut={shortcutHint('V')} />
       <button
         type="button"
         class="control"
@@ -34,18 +50,23 @@ export function Toolbar({ media, state, noteOpen, notePanelId, onToggleNote, onL
         {troubled ? <WarningIcon /> : <DevicesIcon />}
         <span class="control-text">{text.devices.open}</span>
       </button>
-      <button
-        type="button"
-        class={noteOpen ? 'control pressed' : 'control'}
-        aria-label={text.note.open}
-        title={text.note.open}
-        aria-expanded={noteOpen}
-        aria-controls={noteOpen ? notePanelId : undefined}
-        onClick={onToggleNote}
-      >
+      <PanelButton panel={note} label={text.note.open} shortcut={shortcutHint('N')}>
         <NoteIcon />
-        <span class="control-text">{text.note.open}</span>
-      </button>
+      </PanelButton>
+      <PanelButton
+        id={PEOPLE_BUTTON_ID}
+        panel={people}
+        label={text.people.open}
+        description={text.call.people(peopleCount)}
+        shortcut={shortcutHint('P')}
+      >
+        <span class="control-counted">
+          <PeopleIcon />
+          <span class="control-count" aria-hidden="true">
+            {peopleCount}
+          </span>
+        </span>
+      </PanelButton>
       <CopyLinkButton class="control" />
       <button
         type="button"
@@ -59,5 +80,33 @@ export function Toolbar({ media, state, noteOpen, notePanelId, onToggleNote, onL
       </button>
       {devicesOpen && <DevicesDialog media={media} state={state} onClose={() => setDevicesOpen(false)} />}
     </section>
+  );
+}
+
+interface PanelButtonProps {
+  readonly id?: string;
+  readonly panel: PanelToggle;
+  readonly label: string;
+  readonly description?: string;
+  readonly shortcut: string | undefined;
+  readonly children: ComponentChildren;
+}
+
+function PanelButton({ id, panel, label, description, shortcut, children }: PanelButtonProps) {
+  const { open, panelId, toggle } = panel;
+  return (
+    <button
+      id={id}
+      type="button"
+      class={open ? 'control pressed' : 'control'}
+      aria-description={description}
+      aria-keyshortcuts={shortcut}
+      aria-expanded={open}
+      aria-controls={open ? panelId : undefined}
+      onClick={toggle}
+    >
+      {children}
+      <span class="control-text">{label}</span>
+    </button>
   );
 }

@@ -3,7 +3,7 @@ import { SiteHeader } from '../brand';
 import { usePage } from '../hooks';
 import { ArrowIcon, CameraIcon, NoteIcon, ServerIcon } from '../icons';
 import { randomRoomName } from '../random-name';
-import { parseRoomInput, pathOfRoom } from '../room-name';
+import { fragmentOfInput, parseRoomInput, pathOfRoom } from '../room-name';
 import { navigate } from '../router';
 import { text } from '../text';
 import { Colonnade } from './colonnade';
@@ -53,9 +53,10 @@ function EnterRoom() {
 
   const enter = (event: Event): void => {
     event.preventDefault();
-    const result = parseRoomInput(input.current?.value ?? '', location.host);
+    const entered = input.current?.value ?? '';
+    const result = parseRoomInput(entered, location.host);
     if (result.ok) {
-      navigate(pathOfRoom(result.room));
+      navigate(pathOfRoom(result.room) + fragmentOfInput(entered));
       return;
     }
     setProblem(text.landing.problem[result.problem](result.found));

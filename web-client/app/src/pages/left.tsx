@@ -1,5 +1,5 @@
-import type { StoaErrorCode } from '@stoa/client';
 import { Link, SiteHeader } from '../brand';
+import { isFinal, roomProblem, type Trouble } from '../call/room-problem';
 import { usePage } from '../hooks';
 import { StoaMark, WarningIcon } from '../icons';
 import { text } from '../text';
@@ -7,13 +7,14 @@ import { text } from '../text';
 interface AfterCallProps {
   readonly room: string;
   /** Why the call ended by itself; null if the person left. */
-  readonly problem: StoaErrorCode | null;
+  readonly problem: Trouble | null;
   readonly onAgain: () => void;
 }
 
-export function AfterCall({ room, problem: code, onAgain }: AfterCallProps) {
-  const heading = usePage(code === null ? text.left.title : text.left.failedTitle);
-  const problem = code === null ? null : text.problem[code];
+export function AfterCall({ room, problem: trouble, onAgain }: AfterCallProps) {
+  const heading = usePage(trouble === null ? text.left.title : text.left.failedTitle);
+  const problem = trouble === null ? null : roomProblem(trouble);
+  const mayJoin = trouble === null || !isFinal(trouble);
   return (
     <div class="page">
       <SiteHeader />
@@ -24,10 +25,12 @@ export function AfterCall({ room, problem: code, onAgain }: AfterCallProps) {
         </h1>
         <p>{problem === null ? text.left.body(room) : `${problem.why} ${problem.fix}`}</p>
         <div class="message-actions">
-          <button type="button" class="button primary" onClick={onAgain}>
-            {text.left.again}
-          </button>
-          <Link href="/" class="button">
+          {mayJoin && (
+            <button type="button" class="button primary" onClick={onAgain}>
+              {text.left.again}
+            </button>
+          )}
+          <Link href="/" class={mayJoin ? 'button' : 'button primary'}>
             {text.backToStart}
           </Link>
         </div>

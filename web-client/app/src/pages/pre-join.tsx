@@ -1,4 +1,4 @@
-import type { LocalMedia, LocalMediaState, StoaErrorCode } from '@stoa/client';
+import type { LocalMedia, LocalMediaState } from '@stoa/client';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { announce } from '../announcer';
 import { Link, SiteHeader } from '../brand';
@@ -6,11 +6,12 @@ import {
   CameraButton,
   CameraSelect,
   DeviceProblems,
-  isOn,
   LevelMeter,
   MicrophoneButton,
   MicrophoneSelect,
 } from '../call/devices';
+import { isOn } from '../call/device-state';
+import { roomProblem, type Trouble } from '../call/room-problem';
 import { usePage, useStore, useStream } from '../hooks';
 import { WarningIcon } from '../icons';
 import { recall, remember } from '../storage';
@@ -25,7 +26,7 @@ interface PreJoinProps {
   readonly room: string;
   readonly media: LocalMedia;
   readonly joining: boolean;
-  readonly problem: StoaErrorCode | null;
+  readonly problem: Trouble | null;
   readonly onJoin: (name: string, withDevices: boolean) => void;
   readonly onCancel: () => void;
 }
@@ -48,7 +49,7 @@ export function PreJoin({ room, media, joining, problem, onJoin, onCancel }: Pre
           <DeviceProblems media={media} state={state} level={2} />
         </div>
         <div class="lobby-form">
-          {problem !== null && <JoinProblem code={problem} />}
+          {problem !== null && <JoinProblem trouble={problem} />}
           <JoinForm joining={joining} onJoin={onJoin} onCancel={onCancel} />
           <div class="lobby-devices">
             <CameraSelect media={media} state={state} />
@@ -89,9 +90,9 @@ function previewWords(state: LocalMediaState): string {
   return isOn(state, 'camera') || state.camera.error !== null ? text.lobby.cameraMissing : text.lobby.cameraOff;
 }
 
-function JoinProblem({ code }: { readonly code: StoaErrorCode }) {
-  const words = text.problem[code];
-  useEffect(() => announce(`${words.title} ${words.why}`), [words]);
+function JoinProblem({ trouble }: { readonly trouble: Trouble }) {
+  const words = roomProblem(trouble);
+  useEffect(() => announce(`${words.title} ${words.why} ${words.fix}`), [trouble]);
   return (
     <div class="notice danger">
       <WarningIcon />

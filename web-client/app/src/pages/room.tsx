@@ -1,13 +1,20 @@
 import { join, LocalMedia } from '@stoa/client';
 import { useEffect, useState } from 'preact/hooks';
 import { Call } from '../call/call';
+import { tabMemory } from '../call/returning';
 import { Visit, type VisitDriver } from '../call/visit';
+import { recallPass } from '../pass';
+import { claimTab } from '../tab';
 import { AfterCall } from './left';
 import { PreJoin } from './pre-join';
+import { Returning } from './returning';
 
 const driver: VisitDriver = {
   createMedia: (wanted) => new LocalMedia(wanted),
   join,
+  pass: recallPass,
+  claim: claimTab,
+  memory: tabMemory,
   url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/v1/ws`,
 };
 
@@ -16,7 +23,11 @@ export function RoomPage({ room }: { readonly room: string }) {
   const [visit] = useState(() => new Visit(room, driver));
   useEffect(() => {
     visit.open();
-    return () => visit.dispose();
+    addEventListener('pagehide', visit.remember);
+    return () => {
+      removeEventListener('pagehide', visit.remember);
+      visit.dispose();
+    };
   }, [visit]);
 
   const phase = visit.phase.value;
@@ -32,6 +43,8 @@ export function RoomPage({ room }: { readonly room: string }) {
           onCancel={() => visit.cancel()}
         />
       );
+    case 'returning':
+      return <Returning room={room} onCancel={() => visit.cancel()} />;
     case 'call':
       return <Call room={phase.room} onLeave={() => visit.leave()} />;
     case 'ended':

@@ -1,9 +1,11 @@
-import type { Candidate, Description } from '../signal/wire';
+import type { Candidate, Description, MediaState } from '../signal/wire';
 import { DataPort } from './data-port';
+import type { ConnectionState } from './health';
 import { Negotiator } from './negotiator';
 import type { LinkEffect, LinkHealthStatus } from './negotiator';
-import { pathFromStats } from './path';
+import { inboundBytes, pathFromStats } from './path';
 import type { LinkPath } from './path';
+import { PulsePort } from './pulse-port';
 
 /** The tracks that go to every other participant; null: nothing at the moment. */
 export interface LocalTracks {
@@ -17,6 +19,8 @@ export interface LinkHandlers {
   readonly sendCandidate: (link: number, candidate: Candidate | null) => void;
   /** `status` or `path` may have changed. */
   readonly changed: () => void;
+  /** Another generation began. */
+  readonly created: () => void;
   readonly opened: () => void;
   readonly closed: () => void;
   readonly received: (message: Uint8Array) => void;
@@ -37,6 +41,7 @@ interface Generation {
   readonly number: number;
   readonly connection: RTCPeerConnection;
   readonly port: DataPort;
+  readonly pulse: PulsePort;
   readonly transceivers: { audio: RTCRtpTransceiver | null; video: RTCRtpTransceiver | null };
 }
 
@@ -52,6 +57,7 @@ export class Link {
   #tracks: LocalTracks;
   #generation: Generation | null = null;
   #path: LinkPath = 'unknown';
+  #remoteMedia: MediaState = { microphone: false, camera: false, screen: false };
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
@@ -74,6 +80,11 @@ export class Link {
     return this.#path;
   }
 
+  /** Whether it works, or did until a moment ago and has not ended. */
+  get isAlive(): boolean {
+    return !this.#isClosed && this.#negotiator.isAlive;
+  }
+
   /** Number of the present generation. */
   get generation(): number {
     return this.#negotiator.link;
@@ -92,6 +103,14 @@ export class Link {
   /** Whether signaling reaches the other side. */
   setReachable(isReachable: boolean): void {
     this.#run((nowMs) => this.#negotiator.setReachable(isReachable, nowMs));
+  }
+
+  /** What the other side says that it publishes: nothing else is played, whatever it sends. */
+  setRemoteMedia(media: MediaState): void {
+    this.#remoteMedia = media;
+    for (const track of this.stream.getTracks()) {
+      this.#admit(track);
+    }
   }
 
   /** New relays or credentials, for the next restart or generation. */
@@ -168,8 +187,16 @@ export class Link {
   }
 
   #tick(): void {
-    this.#run((nowMs) => this.#negotiator.handleTick(nowMs));
-    this.#handlers.changed();
+    this.#runAndTell((nowMs) => this.#negotiator.handleTick(nowMs));
+  }
+
+  /** Runs a step that may change how the link looks. */
+  #runAndTell(step: (nowMs: number) => void): void {
+    const before = [this.status, this.isAlive];
+    this.#run(step);
+    if (!this.#isClosed && (this.status !== before[0] || this.isAlive !== before[1])) {
+      this.#handlers.changed();
+    }
   }
 
   #perform(effect: LinkEffect): void {
@@ -189,6 +216,8 @@ export class Link {
     } else if (effect.kind === 'add_candidate') {
       // A candidate that does not fit (of an offer that was rolled back) or cannot be resolved costs nothing.
       generation.connection.addIceCandidate(toRtcCandidate(effect.candidate)).catch(() => undefined);
+    } else if (effect.kind === 'repeat_local') {
+      this.#repeatLocal(generation);
     } else {
       generation.connection.setConfiguration(this.#configuration());
       generation.connection.restartIce();
@@ -204,8 +233,14 @@ export class Link {
     this.#path = 'unknown';
     const connection = new RTCPeerConnection(this.#configuration());
     const port = new DataPort(connection, 'docs', this.#handlers);
-    const generation: Generation = { number, connection, port, transceivers: { audio: null, video: null } };
+    const pulse = new PulsePort(connection, {
+      heard: () => this.#runAndTell((nowMs) => this.#negotiator.handleHeard(number, nowMs)),
+      beat: () => void this.#readInbound(number, connection),
+      ended: () => this.#runAndTell((nowMs) => this.#negotiator.handleEnded(number, nowMs)),
+    });
+    const generation: Generation = { number, connection, port, pulse, transceivers: { audio: null, video: null } };
     this.#generation = generation;
+    this.#handlers.created();
     connection.onnegotiationneeded = () => this.#run(() => this.#negotiator.handleNegotiationNeeded(number));
     connection.onicecandidate = ({ candidate }) => {
       // An empty candidate ends one ICE generation, null ends them all: the latter says enough.
@@ -215,6 +250,7 @@ export class Link {
       }
     };
     connection.onconnectionstatechange = () => this.#handleConnectionState(generation);
+    connection.oniceconnectionstatechange = () => this.#handleConnectionState(generation);
     connection.ontrack = ({ track }) => this.#receive(track);
     if (isOfferer) {
       for (const kind of KINDS) {
@@ -225,11 +261,31 @@ export class Link {
   }
 
   #handleConnectionState({ number, connection }: Generation): void {
-    const state = connection.connectionState;
-    if (state !== 'closed') {
+    const state = stateOf(connection);
+    if (state !== null) {
       this.#run((nowMs) => this.#negotiator.handleConnectionState(number, state, nowMs));
       this.#handlers.changed();
       void this.readPath();
+    }
+  }
+
+  /** Media counts as a sign of life too: a busy page may be late with its pulse. */
+  async #readInbound(number: number, connection: RTCPeerConnection): Promise<void> {
+    if (connection.connectionState !== 'connected') {
+      return;
+    }
+    try {
+      const total = inboundBytes((await connection.getStats()).values());
+      this.#runAndTell((nowMs) => this.#negotiator.handleInboundBytes(number, total, nowMs));
+    } catch {
+      // Closed meanwhile.
+    }
+  }
+
+  #repeatLocal({ number, connection }: Generation): void {
+    const description = connection.localDescription;
+    if (description !== null && description.type === 'offer') {
+      this.#handlers.sendDescription(number, { type: 'offer', sdp: description.sdp });
     }
   }
 
@@ -287,8 +343,14 @@ export class Link {
         this.stream.removeTrack(old);
       }
     }
+    this.#admit(track);
     this.stream.addTrack(track);
     this.#handlers.changed();
+  }
+
+  #admit(track: MediaStreamTrack): void {
+    const { microphone, camera, screen } = this.#remoteMedia;
+    track.enabled = track.kind === 'audio' ? microphone : camera || screen;
   }
 
   #closeGeneration(): void {
@@ -301,10 +363,26 @@ export class Link {
     connection.onnegotiationneeded = null;
     connection.onicecandidate = null;
     connection.onconnectionstatechange = null;
+    connection.oniceconnectionstatechange = null;
     connection.ontrack = null;
     generation.port.detach();
+    generation.pulse.detach();
     connection.close();
   }
+}
+
+/** The state of ICE may be ahead of the whole, and is `checking` for a while after a restart. Null: closed. */
+function stateOf({ connectionState, iceConnectionState }: RTCPeerConnection): ConnectionState | null {
+  if (connectionState === 'closed' || iceConnectionState === 'closed') {
+    return null;
+  }
+  if (connectionState !== 'connected') {
+    return connectionState;
+  }
+  if (iceConnectionState === 'disconnected' || iceConnectionState === 'failed') {
+    return iceConnectionState;
+  }
+  return iceConnectionState === 'checking' || iceConnectionState === 'new' ? 'connecting' : 'connected';
 }
 
 function fromRtc(candidate: RTCIceCandidate): Candidate {

@@ -10,6 +10,8 @@ export interface MeshHandlers {
   readonly sendCandidate: (to: ParticipantId, link: number, candidate: Candidate | null) => void;
   /** The view of some link may have changed. */
   readonly changed: () => void;
+  /** `generations` gives something else than before. */
+  readonly generationChanged: () => void;
 }
 
 const PATH_PERIOD_MS = 3_000;
@@ -52,6 +54,24 @@ export class Mesh {
     this.#self = self;
   }
 
+  /** The links of this participant before the page was loaded anew: the others have their ends still. */
+  goOnAfter(generations: Readonly<Record<ParticipantId, number>>): void {
+    for (const [id, generation] of Object.entries(generations)) {
+      this.#generations.set(id, generation);
+    }
+  }
+
+  /** The last generation with each participant, also with those who are gone. */
+  generations(): Record<ParticipantId, number> {
+    const present = [...this.#links].map(([id, link]): [string, number] => [id, link.generation]);
+    return Object.fromEntries([...this.#generations, ...present]);
+  }
+
+  /** Whether the link to a participant still works, whatever signaling says about them. */
+  isAlive(id: ParticipantId): boolean {
+    return this.#links.get(id)?.isAlive ?? false;
+  }
+
   /** Makes the links match who is there. `isSignalingLive`: whether the own socket is connected. */
   reconcile(others: readonly Participant[], isSignalingLive: boolean): void {
     const present = new Set(others.map(({ id }) => id));
@@ -60,8 +80,9 @@ export class Mesh {
         this.#close(id, link);
       }
     }
-    for (const { id, connected } of others) {
+    for (const { id, connected, media } of others) {
       const link = this.#links.get(id) ?? this.#open(id);
+      link.setRemoteMedia(media);
       link.setReachable(isSignalingLive && connected);
     }
   }
@@ -119,12 +140,14 @@ export class Mesh {
         sendDescription: (number, description) => this.#handlers.sendDescription(id, number, description),
         sendCandidate: (number, candidate) => this.#handlers.sendCandidate(id, number, candidate),
         changed: this.#handlers.changed,
+        created: this.#handlers.generationChanged,
         opened: () => this.channel.handleOpened(id),
         closed: () => this.channel.handleClosed(id),
         received: (message) => this.channel.handleMessage(id, message),
       },
     });
     this.#links.set(id, link);
+    this.#handlers.generationChanged();
     return link;
   }
 

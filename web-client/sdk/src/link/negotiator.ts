@@ -13,6 +13,8 @@ export type LinkEffect =
   /** `addIceCandidate()`; nothing to report, and a failure is harmless. */
   | { readonly kind: 'add_candidate'; readonly link: number; readonly candidate: Candidate }
   | { readonly kind: 'restart_ice'; readonly link: number }
+  /** Say the local description again, with the candidates found since; nothing to report. */
+  | { readonly kind: 'repeat_local'; readonly link: number }
   | { readonly kind: 'send_description'; readonly link: number; readonly description: Description }
   | { readonly kind: 'send_candidate'; readonly link: number; readonly candidate: Candidate | null };
 
@@ -72,6 +74,11 @@ export class Negotiator {
       return 'failed';
     }
     return this.#health.wasConnected ? 'interrupted' : 'connecting';
+  }
+
+  /** Whether the link works, or did until a moment ago and has not ended. */
+  get isAlive(): boolean {
+    return this.#health.isAlive;
   }
 
   /** The browser's `negotiationneeded`. */
@@ -156,9 +163,32 @@ export class Negotiator {
     }
   }
 
+  /** Something came from the other side over the connection itself. */
+  handleHeard(link: number, nowMs: number): void {
+    if (link === this.#link) {
+      this.#health.handleHeard(nowMs);
+    }
+  }
+
+  /** How many bytes the connection has received in all. */
+  handleInboundBytes(link: number, total: number, nowMs: number): void {
+    if (link === this.#link) {
+      this.#health.handleInboundBytes(total, nowMs);
+    }
+  }
+
+  /** The other side closed its end of the connection. */
+  handleEnded(link: number, nowMs: number): void {
+    if (link === this.#link) {
+      this.#health.handleEnded(nowMs);
+    }
+  }
+
   /** Whether signaling reaches the other side. */
   setReachable(isReachable: boolean, nowMs: number): void {
-    this.#health.setReachable(isReachable, nowMs);
+    if (this.#health.setReachable(isReachable, nowMs) && !this.#health.isConnected) {
+      this.#repeat();
+    }
   }
 
   /** Time has passed; see `nextTickMs`. */
@@ -194,6 +224,15 @@ export class Negotiator {
   #makeFollow(): void {
     if (this.isPolite) {
       this.#effects.push({ kind: 'send_candidate', link: this.#link, candidate: null });
+    }
+  }
+
+  /** What was said last may be lost with the server, or with the page that the other side had before. */
+  #repeat(): void {
+    if (this.#signaling === 'have_local_offer') {
+      this.#effects.push({ kind: 'repeat_local', link: this.#link });
+    } else if (this.#remoteFragments === null) {
+      this.#makeFollow();
     }
   }
 

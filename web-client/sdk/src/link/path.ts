@@ -11,6 +11,7 @@ interface PathStats {
   readonly localCandidateId?: string;
   readonly remoteCandidateId?: string;
   readonly candidateType?: string;
+  readonly bytesReceived?: number;
 }
 
 /** Reads the path off WebRTC statistics. Relayed: at least one side uses a TURN relay. */
@@ -27,6 +28,18 @@ export function pathFromStats(stats: Iterable<object>): LinkPath {
     return 'unknown';
   }
   return local.candidateType === 'relay' || remote.candidateType === 'relay' ? 'relayed' : 'direct';
+}
+
+/** All bytes that came in. Firefox counts them on the candidate pairs only. */
+export function inboundBytes(stats: Iterable<object>): number {
+  let ofTransports = 0;
+  let ofPairs = 0;
+  for (const entry of stats) {
+    const { type, bytesReceived = 0 } = entry as PathStats;
+    ofTransports += type === 'transport' ? bytesReceived : 0;
+    ofPairs += type === 'candidate-pair' ? bytesReceived : 0;
+  }
+  return Math.max(ofTransports, ofPairs);
 }
 
 function selectedPair(byId: ReadonlyMap<string, PathStats>): PathStats | undefined {

@@ -12,13 +12,52 @@ export function levelOf(samples: Float32Array): number {
   return Math.min(1, Math.max(0, 1 - decibel / FLOOR_DB));
 }
 
+/** Reads the level of one track. */
+export class TrackAnalyser {
+  #context: AudioContext | null = null;
+  #source: MediaStreamAudioSourceNode | null = null;
+  #analyser: AnalyserNode | null = null;
+
+  /** Measures this track from now on; null: none. */
+  connect(track: MediaStreamTrack | null): void {
+    this.#source?.disconnect();
+    this.#source = null;
+    if (track === null) {
+      return;
+    }
+    this.#context ??= new AudioContext();
+    // Suspended until a user gesture in some browsers; then the level stays 0, which is not worth an error.
+    this.#context.resume().catch(() => undefined);
+    this.#analyser ??= this.#context.createAnalyser();
+    this.#source = this.#context.createMediaStreamSource(new MediaStream([track]));
+    this.#source.connect(this.#analyser);
+  }
+
+  /** The level at the moment, 0..1. */
+  level(): number {
+    if (this.#source === null || this.#analyser === null) {
+      return 0;
+    }
+    const samples = new Float32Array(this.#analyser.fftSize);
+    this.#analyser.getFloatTimeDomainData(samples);
+    return levelOf(samples);
+  }
+
+  /** Gives everything back; `connect` begins anew. */
+  release(): void {
+    this.#source?.disconnect();
+    this.#context?.close().catch(() => undefined);
+    this.#context = null;
+    this.#source = null;
+    this.#analyser = null;
+  }
+}
+
 /** Measures the level of a track on animation frames; costs nothing while nobody listens. */
 export class LevelMeter {
   readonly #track: () => MediaStreamTrack | null;
   readonly #listeners = new Set<(level: number) => void>();
-  #context: AudioContext | null = null;
-  #source: MediaStreamAudioSourceNode | null = null;
-  #analyser: AnalyserNode | null = null;
+  readonly #analyser = new TrackAnalyser();
   #measured: MediaStreamTrack | null = null;
   #frame = 0;
 
@@ -37,7 +76,9 @@ export class LevelMeter {
     return () => {
       this.#listeners.delete(registered);
       if (this.#listeners.size === 0) {
-        this.#release();
+        cancelAnimationFrame(this.#frame);
+        this.#analyser.release();
+        this.#measured = null;
       }
     };
   }
@@ -46,41 +87,12 @@ export class LevelMeter {
     this.#frame = requestAnimationFrame(this.#measure);
     const track = this.#track();
     if (track !== this.#measured) {
-      this.#connect(track);
+      this.#measured = track;
+      this.#analyser.connect(track);
     }
-    let level = 0;
-    if (this.#analyser !== null && track?.enabled === true) {
-      const samples = new Float32Array(this.#analyser.fftSize);
-      this.#analyser.getFloatTimeDomainData(samples);
-      level = levelOf(samples);
-    }
+    const level = track?.enabled === true ? this.#analyser.level() : 0;
     for (const listener of [...this.#listeners]) {
       listener(level);
     }
   };
-
-  #connect(track: MediaStreamTrack | null): void {
-    this.#source?.disconnect();
-    this.#source = null;
-    this.#measured = track;
-    if (track === null) {
-      return;
-    }
-    this.#context ??= new AudioContext();
-    // Suspended until a user gesture in some browsers; then the level stays 0, which is not worth an error.
-    this.#context.resume().catch(() => undefined);
-    this.#analyser ??= this.#context.createAnalyser();
-    this.#source = this.#context.createMediaStreamSource(new MediaStream([track]));
-    this.#source.connect(this.#analyser);
-  }
-
-  #release(): void {
-    cancelAnimationFrame(this.#frame);
-    this.#source?.disconnect();
-    this.#context?.close().catch(() => undefined);
-    this.#context = null;
-    this.#source = null;
-    this.#analyser = null;
-    this.#measured = null;
-  }
 }

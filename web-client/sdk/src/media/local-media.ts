@@ -5,6 +5,7 @@ import { deviceErrorCode } from './device-errors';
 import { DeviceIntent } from './device-intent';
 import type { DeviceChoice, DeviceRequest, LocalDeviceState } from './device-intent';
 import { LevelMeter } from './level-meter';
+import { MutedMeter } from './muted-meter';
 
 /** Everything about the own devices; replaced as a whole on every change. */
 export interface LocalMediaState {
@@ -42,6 +43,7 @@ export class LocalMedia {
   readonly #openings: Record<DeviceKind, Promise<void> | null> = { microphone: null, camera: null };
   readonly #listeners = new Listeners();
   readonly #meter = new LevelMeter(() => this.#tracks.microphone);
+  readonly #mutedMeter = new MutedMeter();
   readonly #stream = new MediaStream();
   #isWatching = false;
   #state: LocalMediaState;
@@ -116,6 +118,14 @@ export class LocalMedia {
   /** Calls `listener` with the input level, 0..1, on animation frames until the returned function is called. */
   onLevel(listener: (level: number) => void): () => void {
     return this.#meter.add(listener);
+  }
+
+  /**
+   * Calls `listener` when somebody speaks into the muted microphone, at most every 10 s, until the returned function is
+   * called.
+   */
+  onTalkingWhileMuted(listener: () => void): () => void {
+    return this.#mutedMeter.add(listener);
   }
 
   /** Gives every device back. What is wanted stays, and `start` opens it again. */
@@ -280,6 +290,8 @@ export class LocalMedia {
   }
 
   #publish(): void {
+    const { microphone } = this.#tracks;
+    this.#mutedMeter.setMuted(microphone?.enabled === false ? microphone : null);
     const { microphones, cameras, speakers } = this.#state;
     const next = this.#snapshot(microphones, cameras, speakers);
     if (!isSameDevice(next.microphone, this.#state.microphone) || !isSameDevice(next.camera, this.#state.camera)) {

@@ -11,16 +11,11 @@ export class Backoff {
     this.#random = random;
   }
 
-  /** How long to wait before the next attempt, in milliseconds: between 0 and a bound that doubles up to 10 s. */
-  nextDelayMs(): number {
-    const boundMs = Math.min(LONGEST_MS, FIRST_MS * 2 ** this.#attempt);
+  /** How long to wait before the next attempt, in milliseconds: between 0 and a bound that doubles up to `longestMs`. */
+  nextDelayMs(longestMs = LONGEST_MS): number {
+    const boundMs = Math.min(longestMs, FIRST_MS * 2 ** this.#attempt);
     this.#attempt = Math.min(this.#attempt + 1, 16);
     return this.#random() * boundMs;
-  }
-
-  /** Whether no attempt has failed since the last reset. */
-  get isFresh(): boolean {
-    return this.#attempt === 0;
   }
 
   /** The way is good again. */

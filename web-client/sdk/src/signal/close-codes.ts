@@ -4,9 +4,14 @@ import type { ErrorCode } from './wire';
 /** What a closed WebSocket asks of the client. */
 export type CloseVerdict =
   | { readonly kind: 'resume_now' }
+  /** Nobody said why: the network, or a server that died. */
+  | { readonly kind: 'lost' }
+  /** The server asks for patience. */
   | { readonly kind: 'back_off' }
   /** Busy: at the first join the user is told, later the session waits. */
   | { readonly kind: 'busy'; readonly code: StoaErrorCode }
+  /** The token is missing or has ended. */
+  | { readonly kind: 'authenticate' }
   | { readonly kind: 'final'; readonly code: StoaErrorCode };
 
 const FINAL: Readonly<Record<number, StoaErrorCode>> = {
@@ -14,6 +19,10 @@ const FINAL: Readonly<Record<number, StoaErrorCode>> = {
   4503: 'room_full',
   4504: 'bad_room',
   4505: 'bad_name',
+  4506: 'forbidden',
+  4507: 'removed',
+  4508: 'room_locked',
+  4509: 'bad_invite',
 };
 
 const BUSY: Readonly<Record<number, StoaErrorCode>> = { 4101: 'rate_limited', 4102: 'server_full' };
@@ -23,6 +32,10 @@ const FINAL_REFUSALS: Partial<Record<ErrorCode, StoaErrorCode>> = {
   bad_room: 'bad_room',
   bad_name: 'bad_name',
   room_full: 'room_full',
+  forbidden: 'forbidden',
+  removed: 'removed',
+  room_locked: 'room_locked',
+  bad_invite: 'bad_invite',
 };
 const BUSY_REFUSALS: Partial<Record<ErrorCode, StoaErrorCode>> = {
   server_full: 'server_full',
@@ -42,15 +55,25 @@ export function judgeClose(closeCode: number, refusal: ErrorCode | null): CloseV
     return code === undefined ? { kind: 'back_off' } : { kind: 'busy', code };
   }
   if (closeCode >= 4200 && closeCode < 4300) {
-    return { kind: 'final', code: 'authenticate' };
+    return { kind: 'authenticate' };
   }
   if (closeCode >= 4500 && closeCode < 4600) {
     return { kind: 'final', code: FINAL[closeCode] ?? 'protocol' };
+  }
+  if (refusal === 'unauthenticated') {
+    return { kind: 'authenticate' };
   }
   const final = refusal === null ? undefined : FINAL_REFUSALS[refusal];
   if (final !== undefined) {
     return { kind: 'final', code: final };
   }
   const busy = refusal === null ? undefined : BUSY_REFUSALS[refusal];
-  return busy === undefined ? { kind: 'back_off' } : { kind: 'busy', code: busy };
+  return busy === undefined ? { kind: 'lost' } : { kind: 'busy', code: busy };
+}
+
+/** What a refused request means to the app; anything else is a fault of this SDK. */
+export function errorOfRefusal(refusal: ErrorCode): StoaErrorCode {
+  const codes = { ...FINAL_REFUSALS, ...BUSY_REFUSALS, unauthenticated: 'authenticate' } as const;
+  const known: Partial<Record<ErrorCode, StoaErrorCode>> = codes;
+  return known[refusal] ?? 'protocol';
 }

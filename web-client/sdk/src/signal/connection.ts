@@ -1,41 +1,55 @@
 import { parseServerFrame } from './parse';
 import type { RequestMessage } from './requests';
-import type { SignalEffect, SignalSession } from './session';
+import type { Invited, SignalEffect } from './effects';
+import type { SignalSession } from './session';
 
 /** The subprotocol of the WebSocket; the number is that of the wire protocol. */
 export const SUBPROTOCOL = 'stoa.v1.json';
 
 /** The effects that the room deals with; the others end here. */
-export type SignalEvent = Exclude<SignalEffect, { kind: 'open' | 'send' | 'close' | 'settled' }>;
+export type SignalEvent = Exclude<SignalEffect, { kind: 'open' | 'send' | 'close' | 'settled' | 'renew_token' }>;
+
+/** Gets a new token. */
+export type TokenSource = () => string | Promise<string>;
 
 /** Drives a `SignalSession`: owns its socket and its timer, and nothing that needs a decision. */
 export class SignalConnection {
   readonly #url: string;
   readonly #session: SignalSession;
   readonly #handle: (event: SignalEvent) => void;
-  readonly #waiting = new Map<number, (error: Error | null) => void>();
+  readonly #renewToken: TokenSource | null;
+  readonly #waiting = new Map<number, (error: Error | null, invited: Invited | null) => void>();
+  #isRenewing = false;
   #socket: WebSocket | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isFlushing = false;
 
-  constructor(url: string, session: SignalSession, handle: (event: SignalEvent) => void) {
+  constructor(
+    url: string,
+    session: SignalSession,
+    renewToken: TokenSource | null,
+    handle: (event: SignalEvent) => void,
+  ) {
     this.#url = url;
     this.#session = session;
+    this.#renewToken = renewToken;
     this.#handle = handle;
   }
 
   /** Opens the first socket. */
   start(): void {
     globalThis.addEventListener('online', this.#onOnline);
+    globalThis.addEventListener('pagehide', this.#onPageHide);
+    globalThis.addEventListener('pageshow', this.#onPageShow);
     this.#run((nowMs) => this.#session.start(nowMs));
   }
 
   /** Asks something; rejects with a `StoaError` if it is refused or the session ends before. */
-  request(message: RequestMessage): Promise<void> {
+  request(message: RequestMessage): Promise<Invited | null> {
     return new Promise((resolve, reject) => {
       this.#run((nowMs) => {
         const id = this.#session.request(message, nowMs);
-        this.#waiting.set(id, (error) => (error === null ? resolve() : reject(error)));
+        this.#waiting.set(id, (error, invited) => (error === null ? resolve(invited) : reject(error)));
       });
     });
   }
@@ -45,6 +59,19 @@ export class SignalConnection {
     this.#run(() => this.#session.leave());
     this.#stop();
   }
+
+  /** Whether all links work, so that the call itself goes on during an outage. */
+  setLinksHealthy(areHealthy: boolean): void {
+    this.#session.setLinksHealthy(areHealthy);
+  }
+
+  readonly #onPageHide = (): void => {
+    this.#run(() => this.#session.handlePageHide());
+  };
+
+  readonly #onPageShow = (): void => {
+    this.#run((nowMs) => this.#session.handlePageShow(nowMs));
+  };
 
   readonly #onOnline = (): void => {
     this.#run((nowMs) => this.#session.handleOnline(nowMs));
@@ -82,8 +109,11 @@ export class SignalConnection {
         this.#drop(effect.code, effect.reason);
         break;
       case 'settled':
-        this.#waiting.get(effect.id)?.(effect.error);
+        this.#waiting.get(effect.id)?.(effect.error, effect.invited);
         this.#waiting.delete(effect.id);
+        break;
+      case 'renew_token':
+        void this.#fetchToken();
         break;
       case 'failed':
         this.#stop();
@@ -118,6 +148,22 @@ export class SignalConnection {
     socket.onclose = (event) => ifCurrent((nowMs) => this.#session.handleClose(event.code, nowMs));
   }
 
+  async #fetchToken(): Promise<void> {
+    if (this.#isRenewing || this.#renewToken === null) {
+      return;
+    }
+    this.#isRenewing = true;
+    try {
+      const token = await this.#renewToken();
+      this.#run((nowMs) => this.#session.handleToken(token, nowMs));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#run((nowMs) => this.#session.handleTokenFailed(reason, nowMs));
+    } finally {
+      this.#isRenewing = false;
+    }
+  }
+
   #drop(code: number, reason: string): void {
     const socket = this.#socket;
     this.#socket = null;
@@ -136,6 +182,8 @@ export class SignalConnection {
 
   #stop(): void {
     globalThis.removeEventListener('online', this.#onOnline);
+    globalThis.removeEventListener('pagehide', this.#onPageHide);
+    globalThis.removeEventListener('pageshow', this.#onPageShow);
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }

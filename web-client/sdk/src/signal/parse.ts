@@ -21,11 +21,14 @@ const isListOf =
     Array.isArray(value) && value.every(check);
 
 const isMedia = hasFields({ microphone: isFlag, camera: isFlag, screen: isFlag });
-const isParticipant = hasFields({ id: isText, name: isText, media: isMedia, connected: isFlag });
-const isRoom = hasFields({ name: isText, topology: isRecord, participants: isListOf(isParticipant) });
+const isParticipant = hasFields({ id: isText, name: isText, media: isMedia, connected: isFlag, moderator: isFlag });
+const isRoom = hasFields({ name: isText, topology: isRecord, locked: isFlag, participants: isListOf(isParticipant) });
 const isIceServer = hasFields({ urls: isListOf(isText) });
 const isLimits = hasFields({ room_participants: isCount, heartbeat_ms: isCount, resume_ms: isCount });
 const isDescription = hasFields({ type: (kind) => kind === 'offer' || kind === 'answer', sdp: isText });
+const isSource: Check = (source) => source === 'microphone' || source === 'camera' || source === 'screen';
+/** A source that a later server knows and this SDK does not must not cost the call. */
+const isGrants = hasFields({ publish: isListOf(isText), moderate: isFlag });
 const isCandidate = hasFields({ candidate: isText });
 
 /** What the SDK relies on in every message. The key type makes a message that was added in Rust a compile error here. */
@@ -34,6 +37,8 @@ const MESSAGES: Record<ServerMessage['type'], Check> = {
     session: isText,
     resume_secret: isText,
     participant: isText,
+    participant_proof: isText,
+    grants: isGrants,
     resumed: isFlag,
     room: isAbsentOr(isRoom),
     ice_servers: isListOf(isIceServer),
@@ -45,6 +50,10 @@ const MESSAGES: Record<ServerMessage['type'], Check> = {
   participant_joined: hasFields({ participant: isParticipant }),
   participant_changed: hasFields({ participant: isParticipant }),
   participant_left: hasFields({ participant: isText, reason: isText }),
+  room_changed: hasFields({ locked: isFlag }),
+  muted: hasFields({ source: isSource, by: isText }),
+  invited: hasFields({ invite: isText, expires_at_ms: isCount }),
+  token_expiring: hasFields({ expires_in_ms: isCount }),
   description: hasFields({ from: isText, link: isCount, description: isDescription }),
   candidate: hasFields({ from: isText, link: isCount, candidate: isAbsentOr(isCandidate) }),
   reconnect: hasFields({ after_ms: isCount }),

@@ -1,7 +1,7 @@
 import type { ClientMessage, ErrorCode } from './wire';
 
-/** Messages that the server answers with `ok` or `error`. */
-export type RequestMessage = Extract<ClientMessage, { type: 'rename' | 'media' | 'description' | 'candidate' }>;
+/** Messages that the server answers with `ok`, `invited` or `error`. */
+export type RequestMessage = Exclude<ClientMessage, { type: 'hello' | 'ack' | 'ping' | 'leave' }>;
 
 /** A request that was carried out (`refusal` is null) or refused. */
 export interface Settled {
@@ -22,9 +22,13 @@ const RATE_LIMIT_PAUSE_MS = 1_000;
 /** The requests that have no answer yet. They outlive a socket, so that nothing said during an outage is lost. */
 export class Requests {
   #nextId = 1;
-  #nextCid = 1;
+  #nextCid: number;
   #pending: Pending[] = [];
   #retryAtMs: number | null = null;
+
+  constructor(firstCid = 1) {
+    this.#nextCid = firstCid;
+  }
 
   /** Takes a request on; it must then be sent with `sendable`. Returns its id, which stays the same over retries. */
   add(message: RequestMessage): number {

@@ -1,53 +1,44 @@
 import { StoaError } from '../errors';
 import { Backoff } from './backoff';
-import { judgeClose } from './close-codes';
+import { errorOfRefusal, judgeClose } from './close-codes';
 import type { CloseVerdict } from './close-codes';
+import type { Invited, SignalEffect, SignalSessionOptions, Welcome } from './effects';
 import { Requests } from './requests';
 import type { RequestMessage } from './requests';
-import type { ClientFrame, ClientMessage, ErrorCode, MediaState, Resume, ServerFrame, ServerMessage } from './wire';
+import type { ClientMessage, ErrorCode, MediaState, Resume, ServerFrame } from './wire';
 
-/** The answer to `hello`. */
-export type Welcome = Extract<ServerMessage, { type: 'welcome' }>;
-
-/** What the room reacts to; `welcome`, `pong`, acks and answers are dealt with here. */
-export type RoomMessage = Exclude<ServerMessage, { type: 'welcome' | 'ok' | 'error' | 'pong' | 'reconnect' }>;
-
-/** What a session wants done; the driver carries it out in order. */
-export type SignalEffect =
-  /** Open a socket; whatever socket there was is of no interest any more. */
-  | { readonly kind: 'open' }
-  | { readonly kind: 'send'; readonly frame: ClientFrame }
-  | { readonly kind: 'close'; readonly code: number; readonly reason: string }
-  /** `resumed` false: `welcome.room` is the whole truth and replaces what was known. */
-  | { readonly kind: 'welcomed'; readonly welcome: Welcome }
-  | { readonly kind: 'message'; readonly message: RoomMessage }
-  | { readonly kind: 'interrupted' }
-  /** A request was answered; `error` is null if it was carried out. */
-  | { readonly kind: 'settled'; readonly id: number; readonly error: StoaError | null }
-  /** The end, for a reason. */
-  | { readonly kind: 'failed'; readonly error: StoaError };
-
-/** What a session starts with. */
-export interface SignalSessionOptions {
-  readonly room: string;
-  readonly name: string;
-  readonly token?: string;
-  readonly media: MediaState;
-  /** Numbers in [0, 1), for the jitter. */
-  readonly random: () => number;
+interface Refusal {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryAfterMs: number | null;
 }
 
-type Phase = 'idle' | 'opening' | 'greeting' | 'live' | 'waiting' | 'ended';
+type Phase =
+  | 'idle'
+  /** Waits for a token. */
+  | 'renewing'
+  | 'opening'
+  | 'greeting'
+  | 'live'
+  | 'waiting'
+  /** The page is hidden away for good, or to come back with "back". */
+  | 'suspended'
+  | 'ended';
 
 const JOIN_DEADLINE_MS = 10_000;
 /** A socket that does not get as far as `welcome` in this time is given up. */
 const ATTEMPT_DEADLINE_MS = 5_000;
+const TOKEN_DEADLINE_MS = 10_000;
 const ACK_DELAY_MS = 2_000;
 const ACK_FRAMES = 64;
 const SILENCE_MS = 2_500;
 const PONG_DEADLINE_MS = 3_000;
 /** A socket that lived this long clears the back-off; a shorter one might be part of a loop. */
 const STABLE_MS = 5_000;
+/** Most outages are short: for so long, and while a call goes on over its links, attempts follow each other closely. */
+const HURRY_MS = 15_000;
+const HURRY_DELAY_MS = 1_000;
+const PATIENT_DELAY_MS = 10_000;
 
 /** A session that was in the room may find it full of its own ghost, which the server removes within this time. */
 const GHOST_MS = 15_000;
@@ -57,15 +48,19 @@ const CLOSE_NORMAL = 1000;
 const CLOSE_ABANDONED = 4000;
 const CLOSE_ROOM_FULL = 4503;
 
+const NEVER = Infinity;
+
 /**
  * One participant's session with the signaling server, over any number of sockets. It decides; the driver in
  * `connection.ts` owns the socket and the timer. All times are milliseconds of one monotonic clock.
  */
 export class SignalSession {
   readonly #room: string;
-  readonly #token: string | undefined;
+  readonly #isTokenRenewable: boolean;
   readonly #backoff: Backoff;
-  readonly #requests = new Requests();
+  readonly #requests: Requests;
+  #token: string | undefined;
+  #invite: string | undefined;
   #name: string;
   #media: MediaState;
 
@@ -85,12 +80,25 @@ export class SignalSession {
   #notBeforeMs = 0;
   #liveSinceMs = 0;
   #lostSinceMs = 0;
-  #refusal: { code: ErrorCode; message: string; retryAfterMs: number | null } | null = null;
+  /** When the present outage, or the join, began. */
+  #troubleSinceMs = 0;
+  /** One attempt per good socket is made at once. */
+  #mayHurry = true;
+  #areLinksHealthy = false;
+  #needsToken: boolean;
+  /** Whether the token is as new as can be, so that another one would not help. */
+  #isTokenNew = false;
+  #refusal: Refusal | null = null;
 
   constructor(options: SignalSessionOptions) {
     this.#room = options.room;
     this.#name = options.name;
     this.#token = options.token;
+    this.#invite = options.invite;
+    this.#isTokenRenewable = options.isTokenRenewable ?? false;
+    this.#needsToken = this.#isTokenRenewable && options.token === undefined;
+    this.#resume = options.resume ?? null;
+    this.#requests = new Requests(options.firstCid);
     this.#media = options.media;
     this.#backoff = new Backoff(options.random);
   }
@@ -108,6 +116,7 @@ export class SignalSession {
   /** Begins; the first join is given 10 s. */
   start(nowMs: number): void {
     this.#joinDueMs = nowMs + JOIN_DEADLINE_MS;
+    this.#troubleSinceMs = nowMs;
     this.#open(nowMs);
   }
 
@@ -125,7 +134,8 @@ export class SignalSession {
       features: [],
       media: this.#media,
       ...(this.#token === undefined ? {} : { token: this.#token }),
-      ...(this.#resume === null ? {} : { resume: { ...this.#resume, last_seq: this.#lastSeq } }),
+      ...(this.#invite === undefined ? {} : { invite: this.#invite }),
+      ...(this.#resume === null ? {} : { resume: this.#resumeNow(this.#resume) }),
     };
     // No ack: `last_seq` says the same, and a new session has nothing to acknowledge.
     this.#effects.push({ kind: 'send', frame: hello });
@@ -143,7 +153,7 @@ export class SignalSession {
     }
     this.#lastReceivedMs = nowMs;
     this.#pongDueMs = null;
-    if (frame.type === 'welcome' && !frame.resumed) {
+    if (frame.type === 'welcome' && isFreshState(frame)) {
       this.#lastSeq = frame.seq;
     } else if (frame.seq > 0 && !this.#count(frame.seq, nowMs)) {
       return;
@@ -156,13 +166,23 @@ export class SignalSession {
 
   /** The socket closed, or could not be opened (1006). */
   handleClose(code: number, nowMs: number): void {
-    if (this.#phase === 'ended' || this.#phase === 'idle' || this.#phase === 'waiting') {
+    if (this.#phase !== 'opening' && this.#phase !== 'greeting' && this.#phase !== 'live') {
       return;
     }
     const verdict = judgeClose(code, this.#refusal?.code ?? null);
     const reason = this.#refusal?.message ?? `the server closed the socket with code ${code}`;
     const isFirstJoin = this.#participant === null;
     const isOwnGhost = !isFirstJoin && code === CLOSE_ROOM_FULL && nowMs < this.#lostSinceMs + GHOST_MS;
+    if (verdict.kind === 'authenticate') {
+      this.#reauthenticate(reason, nowMs);
+      return;
+    }
+    if (verdict.kind === 'final' && verdict.code === 'bad_invite' && !isFirstJoin && this.#invite !== undefined) {
+      // It was good when it opened the door, and whoever is inside needs no door.
+      this.#invite = undefined;
+      this.#wait({ kind: 'lost' }, nowMs);
+      return;
+    }
     if (!isOwnGhost && (verdict.kind === 'final' || (verdict.kind === 'busy' && isFirstJoin))) {
       this.#fail(new StoaError(verdict.code, reason, this.#refusal?.retryAfterMs ?? undefined), null);
       return;
@@ -172,13 +192,13 @@ export class SignalSession {
 
   /** Time has passed; see `nextTickMs`. */
   handleTick(nowMs: number): void {
-    if (this.#participant === null && this.#phase !== 'idle' && this.#phase !== 'ended' && nowMs >= this.#joinDueMs) {
+    if (this.#isJoining() && nowMs >= this.#joinDueMs) {
       this.#fail(new StoaError('unreachable', 'the server did not answer within 10 s'), CLOSE_NORMAL);
       return;
     }
     if (this.#phase === 'waiting' && nowMs >= this.#retryAtMs) {
       this.#open(nowMs);
-    } else if ((this.#phase === 'opening' || this.#phase === 'greeting') && nowMs >= this.#attemptDueMs) {
+    } else if (this.#isAttempting() && nowMs >= this.#attemptDueMs) {
       this.#abandon('no answer', nowMs);
     } else if (this.#phase === 'live') {
       this.#tickLive(nowMs);
@@ -188,16 +208,16 @@ export class SignalSession {
   /** When `handleTick` wants to be called next. */
   nextTickMs(): number | undefined {
     const due: number[] = [];
-    if (this.#participant === null && this.#phase !== 'idle' && this.#phase !== 'ended') {
+    if (this.#isJoining()) {
       due.push(this.#joinDueMs);
     }
     if (this.#phase === 'waiting') {
       due.push(this.#retryAtMs);
-    } else if (this.#phase === 'opening' || this.#phase === 'greeting') {
+    } else if (this.#isAttempting()) {
       due.push(this.#attemptDueMs);
     } else if (this.#phase === 'live') {
       due.push(this.#pongDueMs ?? this.#lastReceivedMs + SILENCE_MS);
-      due.push(this.#ackDueMs ?? Infinity, this.#requests.nextTickMs() ?? Infinity);
+      due.push(this.#ackDueMs ?? NEVER, this.#requests.nextTickMs() ?? NEVER);
     }
     return due.length === 0 ? undefined : Math.min(...due);
   }
@@ -210,6 +230,60 @@ export class SignalSession {
     } else if (this.#phase === 'live' && this.#pongDueMs === null) {
       // The socket may belong to the old network: asks at once instead of after the usual silence.
       this.#ping(nowMs);
+    }
+  }
+
+  /** Whether all links to others work, so that only the signaling is missing. */
+  setLinksHealthy(areHealthy: boolean): void {
+    this.#areLinksHealthy = areHealthy;
+  }
+
+  /** The page goes away: for good, to be loaded anew, or to come back with "back". The server waits a little. */
+  handlePageHide(): void {
+    if (this.#phase === 'ended' || this.#phase === 'idle' || this.#phase === 'suspended') {
+      return;
+    }
+    const wasLive = this.#phase === 'live';
+    this.#phase = 'suspended';
+    this.#pongDueMs = null;
+    this.#effects.push({ kind: 'close', code: CLOSE_NORMAL, reason: 'page hidden' });
+    if (wasLive) {
+      this.#effects.push({ kind: 'interrupted' });
+    }
+  }
+
+  /** The page came back as it was. */
+  handlePageShow(nowMs: number): void {
+    if (this.#phase === 'suspended') {
+      this.#joinDueMs = nowMs + JOIN_DEADLINE_MS;
+      this.#troubleSinceMs = nowMs;
+      this.#lostSinceMs = nowMs;
+      this.#open(nowMs);
+    }
+  }
+
+  /** The token that `renew_token` asked for. */
+  handleToken(token: string, nowMs: number): void {
+    this.#token = token;
+    this.#needsToken = false;
+    this.#isTokenNew = true;
+    if (this.#phase === 'renewing') {
+      this.#open(nowMs);
+    } else if (this.#phase === 'live') {
+      this.request({ type: 'refresh', token }, nowMs);
+    }
+  }
+
+  /** There is no token to be had at the moment. */
+  handleTokenFailed(reason: string, nowMs: number): void {
+    if (this.#phase !== 'renewing') {
+      // While the old one lasts nothing is lost; after its end the server asks again.
+      return;
+    }
+    if (this.#participant === null) {
+      this.#fail(new StoaError('authenticate', `no token: ${reason}`), null);
+    } else {
+      this.#wait({ kind: 'lost' }, nowMs);
     }
   }
 
@@ -243,7 +317,29 @@ export class SignalSession {
     return this.#effects.splice(0);
   }
 
+  /** Whether the first `welcome` is still to come. */
+  #isJoining(): boolean {
+    return (
+      this.#participant === null && this.#phase !== 'idle' && this.#phase !== 'ended' && this.#phase !== 'suspended'
+    );
+  }
+
+  #isAttempting(): boolean {
+    return this.#phase === 'renewing' || this.#phase === 'opening' || this.#phase === 'greeting';
+  }
+
+  /** A page that was loaded anew knows nothing, and says so by leaving `last_seq` out. */
+  #resumeNow(resume: Resume): Resume {
+    return this.#participant === null ? resume : { ...resume, last_seq: this.#lastSeq };
+  }
+
   #open(nowMs: number): void {
+    if (this.#needsToken) {
+      this.#phase = 'renewing';
+      this.#attemptDueMs = nowMs + TOKEN_DEADLINE_MS;
+      this.#effects.push({ kind: 'renew_token' });
+      return;
+    }
     this.#phase = 'opening';
     this.#attemptDueMs = nowMs + ATTEMPT_DEADLINE_MS;
     this.#refusal = null;
@@ -279,7 +375,15 @@ export class SignalSession {
         this.#handleWelcome(frame, nowMs);
         break;
       case 'ok':
-        this.#settle(frame.cid, null, nowMs);
+        this.#settle(frame.cid, null, null, nowMs);
+        break;
+      case 'invited':
+        this.#settle(frame.cid, null, frame, nowMs);
+        break;
+      case 'token_expiring':
+        if (this.#isTokenRenewable) {
+          this.#effects.push({ kind: 'renew_token' });
+        }
         break;
       case 'error':
         this.#handleError(frame, nowMs);
@@ -302,8 +406,15 @@ export class SignalSession {
     this.#phase = 'live';
     this.#liveSinceMs = nowMs;
     this.#participant = welcome.participant;
-    this.#resume = { session: welcome.session, secret: welcome.resume_secret, last_seq: this.#lastSeq };
+    this.#isTokenNew = false;
+    this.#resume = {
+      session: welcome.session,
+      secret: welcome.resume_secret,
+      participant_proof: welcome.participant_proof,
+    };
     this.#effects.push({ kind: 'welcomed', welcome });
+    // At once: until a frame arrives the server must reckon with the former secret, because this welcome may be lost.
+    this.#send({ type: 'ack' }, undefined, true);
     this.#sendRequests(nowMs, true);
   }
 
@@ -314,15 +425,11 @@ export class SignalSession {
       // The close that follows shall not come back earlier than the server wants.
       this.#notBeforeMs = Math.max(this.#notBeforeMs, nowMs + (refusal.retryAfterMs ?? 0));
     } else {
-      this.#settle(frame.cid, refusal, nowMs);
+      this.#settle(frame.cid, refusal, null, nowMs);
     }
   }
 
-  #settle(
-    cid: number | undefined,
-    refusal: { code: ErrorCode; message: string; retryAfterMs: number | null } | null,
-    nowMs: number,
-  ): void {
+  #settle(cid: number | undefined, refusal: Refusal | null, invited: Invited | null, nowMs: number): void {
     const settled = cid === undefined ? null : this.#requests.settle(cid, refusal, nowMs);
     if (settled === null) {
       return;
@@ -331,8 +438,10 @@ export class SignalSession {
       this.#name = settled.message.name;
     }
     const error =
-      refusal === null ? null : new StoaError(refusal.code === 'bad_name' ? 'bad_name' : 'protocol', refusal.message);
-    this.#effects.push({ kind: 'settled', id: settled.id, error });
+      refusal === null
+        ? null
+        : new StoaError(errorOfRefusal(refusal.code), refusal.message, refusal.retryAfterMs ?? undefined);
+    this.#effects.push({ kind: 'settled', id: settled.id, error, invited });
   }
 
   #tickLive(nowMs: number): void {
@@ -360,12 +469,12 @@ export class SignalSession {
     }
   }
 
-  #send(message: ClientMessage, cid?: number): void {
+  #send(message: ClientMessage, cid?: number, mustAck = false): void {
     const envelope: { cid?: number; ack?: number } = {};
     if (cid !== undefined) {
       envelope.cid = cid;
     }
-    if (this.#unacked > 0) {
+    if (this.#unacked > 0 || (mustAck && this.#lastSeq > 0)) {
       envelope.ack = this.#lastSeq;
       this.#unacked = 0;
       this.#ackDueMs = null;
@@ -381,16 +490,44 @@ export class SignalSession {
 
   #wait(verdict: CloseVerdict, nowMs: number): void {
     const wasLive = this.#phase === 'live';
-    if (wasLive && nowMs - this.#liveSinceMs >= STABLE_MS) {
+    const wasStable = wasLive && nowMs - this.#liveSinceMs >= STABLE_MS;
+    if (wasStable) {
       this.#backoff.reset();
+      this.#mayHurry = true;
     }
-    const isAtOnce = verdict.kind === 'resume_now' && wasLive && this.#backoff.isFresh;
-    // Drawn in any case, so that a server that closes at once again and again is not hammered.
-    const delayMs = this.#backoff.nextDelayMs();
-    this.#retryAtMs = Math.max(nowMs + (isAtOnce ? 0 : delayMs), this.#notBeforeMs);
+    const mayHurry = this.#mayHurry && wasLive;
+    if (mayHurry) {
+      this.#troubleSinceMs = nowMs;
+    }
+    this.#handleLoss(nowMs);
+    const isPatient = verdict.kind === 'back_off' || verdict.kind === 'busy' || (wasLive && !wasStable);
+    const isShort = this.#areLinksHealthy || nowMs < this.#troubleSinceMs + HURRY_MS;
+    let delayMs = 0;
+    if (mayHurry && verdict.kind !== 'back_off' && verdict.kind !== 'busy') {
+      // Once: a server that closes at once again and again is not hammered.
+      this.#mayHurry = false;
+    } else {
+      delayMs = this.#backoff.nextDelayMs(isShort && !isPatient ? HURRY_DELAY_MS : PATIENT_DELAY_MS);
+    }
+    this.#retryAtMs = Math.max(nowMs + delayMs, this.#notBeforeMs);
     this.#phase = 'waiting';
+  }
+
+  /** The token is not good any more: another one may be. */
+  #reauthenticate(reason: string, nowMs: number): void {
+    if (!this.#isTokenRenewable || this.#isTokenNew) {
+      this.#fail(new StoaError('authenticate', reason, this.#refusal?.retryAfterMs ?? undefined), null);
+      return;
+    }
+    this.#handleLoss(nowMs);
+    this.#needsToken = true;
+    this.#open(nowMs);
+  }
+
+  /** The socket is gone; tells it, if there was a session on it. */
+  #handleLoss(nowMs: number): void {
     this.#pongDueMs = null;
-    if (wasLive) {
+    if (this.#phase === 'live') {
       this.#lostSinceMs = nowMs;
       this.#effects.push({ kind: 'interrupted' });
     }
@@ -411,7 +548,13 @@ export class SignalSession {
 
   #settleDropped(ids: number[]): void {
     for (const id of ids) {
-      this.#effects.push({ kind: 'settled', id, error: new StoaError('closed', 'the session ended') });
+      const error = new StoaError('closed', 'the session ended');
+      this.#effects.push({ kind: 'settled', id, error, invited: null });
     }
   }
+}
+
+/** Whether the server tells the whole room, and counts its frames anew. */
+function isFreshState(welcome: Welcome): boolean {
+  return welcome.room !== undefined || !welcome.resumed;
 }

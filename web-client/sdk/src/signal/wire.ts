@@ -32,6 +32,10 @@ media: MediaState,
  */
 token?: string, 
 /**
+ * An invitation, which opens a locked room (and one that asks for tokens).
+ */
+invite?: string, 
+/**
  * The session to take up again after a lost socket.
  */
 resume?: Resume, } | { "type": "ack", } | { "type": "ping", } | { "type": "leave", } | { "type": "rename", 
@@ -42,7 +46,31 @@ name: string, } | { "type": "media",
 /**
  * The whole new state.
  */
-media: MediaState, } | { "type": "description", 
+media: MediaState, } | { "type": "refresh", 
+/**
+ * The new token, for the same identity and room.
+ */
+token: string, } | { "type": "mute", 
+/**
+ * Whom.
+ */
+participant: string, 
+/**
+ * What.
+ */
+source: Source, } | { "type": "remove", 
+/**
+ * Whom.
+ */
+participant: string, } | { "type": "lock", 
+/**
+ * Whether it shall be locked.
+ */
+locked: boolean, } | { "type": "invite", 
+/**
+ * How long it shall be good, in milliseconds.
+ */
+expires_in_ms: number, } | { "type": "description", 
 /**
  * Who shall get it.
  */
@@ -92,6 +120,10 @@ media: MediaState,
  */
 token?: string, 
 /**
+ * An invitation, which opens a locked room (and one that asks for tokens).
+ */
+invite?: string, 
+/**
  * The session to take up again after a lost socket.
  */
 resume?: Resume, } | { "type": "ack", } | { "type": "ping", } | { "type": "leave", } | { "type": "rename", 
@@ -102,7 +134,31 @@ name: string, } | { "type": "media",
 /**
  * The whole new state.
  */
-media: MediaState, } | { "type": "description", 
+media: MediaState, } | { "type": "refresh", 
+/**
+ * The new token, for the same identity and room.
+ */
+token: string, } | { "type": "mute", 
+/**
+ * Whom.
+ */
+participant: string, 
+/**
+ * What.
+ */
+source: Source, } | { "type": "remove", 
+/**
+ * Whom.
+ */
+participant: string, } | { "type": "lock", 
+/**
+ * Whether it shall be locked.
+ */
+locked: boolean, } | { "type": "invite", 
+/**
+ * How long it shall be good, in milliseconds.
+ */
+expires_in_ms: number, } | { "type": "description", 
 /**
  * Who shall get it.
  */
@@ -140,9 +196,49 @@ session: string,
  */
 secret: string, 
 /**
- * The last `seq` that arrived.
+ * The last `seq` that arrived; absent when the client lost its state too (a reload), and wants the whole again.
  */
-last_seq: number, };
+last_seq?: number, 
+/**
+ * From the last `welcome`: keeps the participant's id where the session is unknown, as after a restart of the server.
+ */
+participant_proof?: string, };
+/**
+ * What can be published.
+ */
+export type Source = "microphone" | "camera" | "screen";
+/**
+ * What a participant may do.
+ */
+export type Grants = { 
+/**
+ * What they may publish.
+ */
+publish: Array<Source>, 
+/**
+ * Whether they may receive what others publish.
+ */
+subscribe: boolean, 
+/**
+ * Whether they may send data to others.
+ */
+data: boolean, 
+/**
+ * What they may do with documents.
+ */
+documents: DocumentsGrant, 
+/**
+ * Whether they may mute, remove, lock and invite.
+ */
+moderate: boolean, 
+/**
+ * Whether they may use the admin endpoints.
+ */
+admin: boolean, };
+/**
+ * What a participant may do with documents.
+ */
+export type DocumentsGrant = "none" | "read" | "write";
 /**
  * What a participant publishes.
  */
@@ -225,11 +321,19 @@ participant: string,
  */
 resumed: boolean, 
 /**
+ * Keeps the participant's id over a restart of the server, see `resume`.
+ */
+participant_proof: string, 
+/**
+ * What the client may do. `moderate` may change later: see the `moderator` of the own participant.
+ */
+grants: Grants, 
+/**
  * Why a wanted resume failed.
  */
 resume_failure?: ResumeFailure, 
 /**
- * The room as it is now; absent when `resumed`, since the missed frames tell the rest.
+ * The room as it is now; absent when the client has only missed frames to catch up on, which then follow.
  */
 room?: RoomState, 
 /**
@@ -259,7 +363,31 @@ participant: Participant, } | { "type": "participant_changed",
 /**
  * The whole new state.
  */
-participant: Participant, } | { "type": "participant_left", 
+participant: Participant, } | { "type": "room_changed", 
+/**
+ * Whether newcomers need an invitation.
+ */
+locked: boolean, } | { "type": "muted", 
+/**
+ * What.
+ */
+source: Source, 
+/**
+ * Who did it.
+ */
+by: string, } | { "type": "invited", 
+/**
+ * For `hello`, and for a link.
+ */
+invite: string, 
+/**
+ * When it ends, in milliseconds since 1970.
+ */
+expires_at_ms: number, } | { "type": "token_expiring", 
+/**
+ * In how many milliseconds.
+ */
+expires_in_ms: number, } | { "type": "participant_left", 
 /**
  * Who.
  */
@@ -317,11 +445,19 @@ participant: string,
  */
 resumed: boolean, 
 /**
+ * Keeps the participant's id over a restart of the server, see `resume`.
+ */
+participant_proof: string, 
+/**
+ * What the client may do. `moderate` may change later: see the `moderator` of the own participant.
+ */
+grants: Grants, 
+/**
  * Why a wanted resume failed.
  */
 resume_failure?: ResumeFailure, 
 /**
- * The room as it is now; absent when `resumed`, since the missed frames tell the rest.
+ * The room as it is now; absent when the client has only missed frames to catch up on, which then follow.
  */
 room?: RoomState, 
 /**
@@ -351,7 +487,31 @@ participant: Participant, } | { "type": "participant_changed",
 /**
  * The whole new state.
  */
-participant: Participant, } | { "type": "participant_left", 
+participant: Participant, } | { "type": "room_changed", 
+/**
+ * Whether newcomers need an invitation.
+ */
+locked: boolean, } | { "type": "muted", 
+/**
+ * What.
+ */
+source: Source, 
+/**
+ * Who did it.
+ */
+by: string, } | { "type": "invited", 
+/**
+ * For `hello`, and for a link.
+ */
+invite: string, 
+/**
+ * When it ends, in milliseconds since 1970.
+ */
+expires_at_ms: number, } | { "type": "token_expiring", 
+/**
+ * In how many milliseconds.
+ */
+expires_in_ms: number, } | { "type": "participant_left", 
 /**
  * Who.
  */
@@ -401,6 +561,10 @@ name: string,
  */
 topology: Topology, 
 /**
+ * Whether newcomers need an invitation.
+ */
+locked: boolean, 
+/**
  * Everybody present in order of arrival, the client itself included.
  */
 participants: Array<Participant>, };
@@ -439,7 +603,11 @@ media: MediaState,
 /**
  * False while their signaling socket is lost and may come back.
  */
-connected: boolean, };
+connected: boolean, 
+/**
+ * Whether they may mute, remove, lock and invite.
+ */
+moderator: boolean, };
 /**
  * An entry of `RTCConfiguration.iceServers`.
  */
@@ -487,8 +655,8 @@ export type ResumeFailure = "unknown_session" | "window_exceeded";
 /**
  * How somebody left.
  */
-export type LeaveReason = "left" | "lost";
+export type LeaveReason = "left" | "lost" | "removed";
 /**
  * What went wrong, for programs.
  */
-export type ErrorCode = "bad_frame" | "unknown_type" | "out_of_order" | "too_large" | "bad_room" | "bad_name" | "room_full" | "server_full" | "unknown_participant" | "rate_limited";
+export type ErrorCode = "bad_frame" | "unknown_type" | "out_of_order" | "too_large" | "bad_room" | "bad_name" | "room_full" | "server_full" | "unknown_participant" | "rate_limited" | "unauthenticated" | "forbidden" | "room_locked" | "bad_invite" | "removed";

@@ -1,0 +1,173 @@
+//! What is asked of a newcomer before a room hears of them.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use stoa_base_types::ConnectionId;
+
+use super::{AddressBlock, Edge, Stage, Timer, out_of_order};
+use crate::close::CloseCode;
+use crate::control::Action;
+use crate::frame::{self, Body, Unreadable};
+use crate::limits::milliseconds;
+use crate::message::{ClientMessage, ErrorCode, IceServer, Resume, ServerMessage};
+use crate::name::{BadName, RoomName, parse_name};
+use crate::seam::{Hello, Rights, ToEdge, ToOwner};
+use crate::token::AccessClaims;
+
+/// Why a `hello` is not passed on.
+struct Refusal {
+    error: ErrorCode,
+    message: String,
+    retry_after: Option<Duration>,
+    code: CloseCode,
+}
+
+impl Refusal {
+    fn new(error: ErrorCode, message: String, code: CloseCode) -> Self {
+        Self { error, message, retry_after: None, code }
+    }
+}
+
+impl Edge {
+    pub(super) fn greet(&mut self, connection: ConnectionId, text: &str, ice_servers: Vec<IceServer>, now: Instant) {
+        let frame = match frame::read(text) {
+            Ok(frame) => frame,
+            Err(unreadable) => return self.refuse_hello(connection, None, &unreadable),
+        };
+        let cid = frame.cid;
+        let ClientMessage::Hello { room, name, media, resume, token, invite, features: _ } = frame.message else {
+            return self.refuse_hello(connection, cid, &out_of_order("the first frame must be a hello"));
+        };
+        match self.admit(&room, &name, token.as_deref(), invite.as_deref(), now) {
+            Err(Refusal { error, message, retry_after, code }) => {
+                let retry_after_ms = retry_after.map(|wait| milliseconds(wait).max(1));
+                self.handle(ToEdge::Refuse { connection, cid, error, message, retry_after_ms, code });
+            }
+            Ok((room, name, rights, is_invited)) => {
+                let proof = resume.as_ref().and_then(|Resume { participant_proof, .. }| participant_proof.as_deref());
+                let proven = proof.and_then(|proof| self.keys.check_proof(proof, &room));
+                if let Some(known) = self.connections.get_mut(&connection) {
+                    known.stage = Stage::Entering;
+                }
+                self.deadlines.clear(Timer::Hello(connection));
+                self.deadlines.set(Timer::Heartbeat(connection), now + self.limits.heartbeat);
+                let hello = Box::new(Hello { cid, room, name, media, resume, ice_servers, rights, is_invited, proven });
+                self.to_owner.push_back(ToOwner::Enter { connection, hello });
+            }
+        }
+    }
+
+    pub(super) fn refuse_hello(&mut self, connection: ConnectionId, cid: Option<u64>, refusal: &Unreadable) {
+        let (error, message) = (refusal.code, refusal.message.clone());
+        let (cid, code) = (cid.or(refusal.cid), CloseCode::ProtocolError);
+        self.handle(ToEdge::Refuse { connection, cid, error, message, retry_after_ms: None, code });
+    }
+
+    /// Counts a socket against its address; how long to wait if there were too many.
+    pub(super) fn take_from_address(&mut self, address: Option<IpAddr>, now: Instant) -> Result<(), Duration> {
+        match address.and_then(AddressBlock::of) {
+            Some(block) => self.addresses.take(block, self.limits.address_rate, self.limits.address_burst, now),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn refuse_at_the_door(&mut self, connection: ConnectionId, wait: Duration) {
+        let message = "too many sockets from this address; wait before the next".to_owned();
+        let retry_after_ms = Some(milliseconds(wait).max(1));
+        let body = Body::new(&ServerMessage::Error { code: ErrorCode::RateLimited, message, retry_after_ms });
+        self.emit(connection, Action::Send(body.frame(0, None)));
+        self.emit(connection, Action::Close(CloseCode::RateLimited));
+    }
+
+    /// Checks a newer token of a bound socket: same room, same identity.
+    pub(super) fn check_refresh(&self, connection: ConnectionId, token: &str, now: Instant) -> Result<Rights, String> {
+        let Some(Stage::Bound(bound)) = self.connections.get(&connection).map(|known| &known.stage) else {
+            return Err("there is no session yet".to_owned());
+        };
+        if !self.keys.asks_for_tokens() {
+            return Ok(Rights::default());
+        }
+        let claims = self.keys.check_access(token, &bound.room, self.wall_clock.at(now));
+        let claims = claims.map_err(|error| format!("this token is not accepted: {error}"))?;
+        if bound.identity.as_deref() != Some(claims.sub.as_str()) {
+            return Err("this token is not accepted: sub: it is for another identity".to_owned());
+        }
+        Ok(self.rights(claims, now))
+    }
+
+    fn admit(
+        &mut self,
+        room: &str,
+        name: &str,
+        token: Option<&str>,
+        invite: Option<&str>,
+        now: Instant,
+    ) -> Result<(RoomName, String, Rights, bool), Refusal> {
+        let room = RoomName::parse(room)
+            .map_err(|why| bad_name(ErrorCode::BadRoom, "the room's name", why, CloseCode::BadRoom))?;
+        let is_invited = invite.is_some_and(|invite| !invite.is_empty());
+        if let Some(invite) = invite.filter(|invite| !invite.is_empty()) {
+            self.keys.check_invite(invite, &room, self.wall_clock.at(now)).map_err(|error| {
+                let message = format!("this invitation is not accepted: {error}; ask for another");
+                Refusal::new(ErrorCode::BadInvite, message, CloseCode::BadInvite)
+            })?;
+        }
+        let rights = self.authenticate(&room, token, is_invited, now)?;
+        let name = match &rights {
+            (_, Some(name)) => name.as_str(),
+            (_, None) => name,
+        };
+        let name = parse_name(name, self.limits.name_chars)
+            .map_err(|why| bad_name(ErrorCode::BadName, "your name", why, CloseCode::BadName))?;
+        Ok((room, name, rights.0, is_invited))
+    }
+
+    /// What the token says, and the name if the token decides it. An invitation stands in for a token.
+    fn authenticate(
+        &mut self,
+        room: &RoomName,
+        token: Option<&str>,
+        is_invited: bool,
+        now: Instant,
+    ) -> Result<(Rights, Option<String>), Refusal> {
+        let token = token.filter(|token| !token.is_empty());
+        if !self.keys.asks_for_tokens() || token.is_none() && is_invited {
+            return Ok((Rights::default(), None));
+        }
+        let Some(token) = token else {
+            let message = "this server asks for a token; get one from the application that sent you here".to_owned();
+            return Err(Refusal::new(ErrorCode::Unauthenticated, message, CloseCode::Authenticate));
+        };
+        let claims = self.keys.check_access(token, room, self.wall_clock.at(now)).map_err(|error| {
+            let message = format!("this token is not accepted: {error}");
+            match error.is_forbidden {
+                true => Refusal::new(ErrorCode::Forbidden, message, CloseCode::Forbidden),
+                false => Refusal::new(ErrorCode::Unauthenticated, message, CloseCode::Authenticate),
+            }
+        })?;
+        let (rate, burst) = (self.limits.identity_rate, self.limits.identity_burst);
+        if let Err(wait) = self.identities.take(claims.sub.as_str().into(), rate, burst, now) {
+            let message = "too many joins of this identity; wait before the next".to_owned();
+            let refusal = Refusal::new(ErrorCode::RateLimited, message, CloseCode::RateLimited);
+            return Err(Refusal { retry_after: Some(wait), ..refusal });
+        }
+        let name = claims.name.clone();
+        Ok((self.rights(claims, now), name))
+    }
+
+    fn rights(&self, claims: AccessClaims, now: Instant) -> Rights {
+        let left = Duration::from_secs(claims.exp).saturating_sub(self.wall_clock.at(now));
+        Rights {
+            identity: Some(claims.sub.into()),
+            grants: claims.grants,
+            is_name_fixed: claims.name.is_some(),
+            // A token that never really ends would overflow the clock.
+            expires: now.checked_add(left),
+        }
+    }
+}
+
+fn bad_name(error: ErrorCode, what: &str, why: BadName, code: CloseCode) -> Refusal {
+    Refusal::new(error, format!("{what} is not accepted: {why}"), code)
+}

@@ -1,0 +1,228 @@
+//! Entering a room, and coming back.
+
+use std::time::Instant;
+
+use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
+
+use super::{Owner, Timer};
+use crate::close::CloseCode;
+use crate::frame::Body;
+use crate::message::{ErrorCode, IceServer, Resume, ResumeFailure, ServerMessage};
+use crate::name::RoomName;
+use crate::outbox::Lane;
+use crate::room::{Member, Room};
+use crate::seam::{Hello, Rights, ToEdge};
+use crate::session::Session;
+
+/// How a session came to its socket.
+#[derive(Debug, Clone, Copy)]
+enum Welcome {
+    /// The missed frames follow.
+    CaughtUp,
+    /// The client forgot its state on purpose: a reload.
+    Reloaded,
+    /// A new session, or one whose missed frames are lost.
+    Fresh(Option<ResumeFailure>),
+}
+
+impl Owner {
+    pub(super) fn enter(&mut self, connection: ConnectionId, mut hello: Hello, now: Instant) {
+        let failure = match hello.resume.take() {
+            None => None,
+            Some(resume) => match self.resumable(&resume, &hello) {
+                None => Some(ResumeFailure::UnknownSession),
+                Some(session) => return self.resume(connection, session, resume.last_seq, hello, now),
+            },
+        };
+        if let Err((error, message, code)) = self.may_enter(&hello) {
+            let cid = hello.cid;
+            return self.to_edge.push_back(ToEdge::Refuse {
+                connection,
+                cid,
+                error,
+                message,
+                retry_after_ms: None,
+                code,
+            });
+        }
+        let session = SessionId::from_bits(self.random_bits());
+        let fresh = ParticipantId::from_bits(self.random_bits());
+        let room = self.rooms.entry(hello.room.clone()).or_insert_with(Room::new);
+        // Whoever proves to have been here keeps their id, so that their links outlive a restart of the server.
+        let participant = hello.proven.filter(|id| room.member(*id).is_none()).unwrap_or(fresh);
+        let mut member = Member {
+            id: participant,
+            name: hello.name,
+            media: hello.media,
+            is_connected: true,
+            is_present: true,
+            is_moderator: false,
+            identity: None,
+            grants: hello.rights.grants.clone(),
+            is_name_fixed: false,
+            sessions: vec![session],
+        };
+        let expires = hello.rights.expires;
+        member.set_rights(hello.rights);
+        room.add(member);
+        room.appoint_successor();
+        let view = room.member(participant).map(Member::view);
+        self.sessions.insert(session, Session::new(session, participant, hello.room.clone(), String::new()));
+        self.watch_token(session, expires, now);
+        self.bind(connection, session, false);
+        self.welcome(session, hello.cid, Welcome::Fresh(failure), hello.ice_servers);
+        if let Some(participant_view) = view {
+            let joined = Body::new(&ServerMessage::ParticipantJoined { participant: participant_view });
+            self.broadcast(&hello.room, participant, Lane::Control, &joined, now);
+        }
+    }
+
+    fn may_enter(&self, hello: &Hello) -> Result<(), (ErrorCode, String, CloseCode)> {
+        let Some(room) = self.rooms.get(&hello.room) else {
+            if self.rooms.len() >= self.limits.rooms {
+                let message = "this server holds as many rooms as it can; try again later".to_owned();
+                return Err((ErrorCode::ServerFull, message, CloseCode::ServerFull));
+            }
+            return Ok(());
+        };
+        if room.was_removed(hello.proven, hello.rights.identity.as_deref()) {
+            let message = "a moderator sent you out of this room".to_owned();
+            return Err((ErrorCode::Removed, message, CloseCode::Removed));
+        }
+        if room.is_locked && !hello.is_invited && !hello.rights.grants.moderate {
+            let message = "this room is locked; ask somebody in it for an invitation".to_owned();
+            return Err((ErrorCode::RoomLocked, message, CloseCode::RoomLocked));
+        }
+        self.has_space(room)
+    }
+
+    fn has_space(&self, room: &Room) -> Result<(), (ErrorCode, String, CloseCode)> {
+        let most = self.limits.room_participants;
+        if room.present() >= most {
+            let message = format!("this room is full: it holds {most} participants");
+            return Err((ErrorCode::RoomFull, message, CloseCode::RoomFull));
+        }
+        Ok(())
+    }
+
+    /// The session that `resume` proves to own, if it is in this room and of this identity.
+    fn resumable(&self, resume: &Resume, hello: &Hello) -> Option<SessionId> {
+        let session = self.sessions.get(&resume.session)?;
+        let member = self.rooms.get(&session.room)?.member(session.participant)?;
+        let is_own = session.room == hello.room && session.is_secret(&resume.secret);
+        (is_own && member.identity == hello.rights.identity).then_some(session.id)
+    }
+
+    fn resume(
+        &mut self,
+        connection: ConnectionId,
+        id: SessionId,
+        last_seq: Option<u64>,
+        mut hello: Hello,
+        now: Instant,
+    ) {
+        let Some(participant) = self.sessions.get(&id).map(|session| session.participant) else { return };
+        let Some(room) = self.rooms.get(&hello.room) else { return };
+        let is_present = room.member(participant).is_some_and(|member| member.is_present);
+        if !is_present && let Err((error, message, code)) = self.has_space(room) {
+            let cid = hello.cid;
+            return self.to_edge.push_back(ToEdge::Refuse {
+                connection,
+                cid,
+                error,
+                message,
+                retry_after_ms: None,
+                code,
+            });
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let welcome = match last_seq {
+            None => Welcome::Reloaded,
+            Some(seq) if !session.is_over_window && session.outbox.rewind(seq) => Welcome::CaughtUp,
+            Some(_) => Welcome::Fresh(Some(ResumeFailure::WindowExceeded)),
+        };
+        if !matches!(welcome, Welcome::CaughtUp) {
+            session.start_over();
+        }
+        for timer in Timer::all(id) {
+            self.deadlines.clear(timer);
+        }
+        let rights = std::mem::take(&mut hello.rights);
+        self.watch_token(id, rights.expires, now);
+        self.bind(connection, id, !matches!(welcome, Welcome::Fresh(_)));
+        let ice_servers = std::mem::take(&mut hello.ice_servers);
+        // The client's own state comes first, so that a welcome with the room in it is up to date.
+        let notice = self.show_again(participant, hello, rights);
+        self.welcome(id, None, welcome, ice_servers);
+        self.flush(id, now);
+        if let Some((room, lane, body)) = notice {
+            self.broadcast(&room, participant, lane, &body, now);
+        }
+    }
+
+    /// Notes that somebody is back, under the name and with the media they have now; returns what the others are told.
+    fn show_again(&mut self, id: ParticipantId, hello: Hello, rights: Rights) -> Option<(RoomName, Lane, Body)> {
+        let room = self.rooms.get_mut(&hello.room)?;
+        let member = room.member_mut(id)?;
+        let before = (member.is_present, member.view());
+        if !member.is_name_fixed {
+            member.name = hello.name;
+        }
+        member.media = hello.media;
+        member.set_rights(rights);
+        (member.is_connected, member.is_present) = (true, true);
+        room.appoint_successor();
+        let view = room.member(id)?.view();
+        match before {
+            (false, _) => {
+                let body = Body::new(&ServerMessage::ParticipantJoined { participant: view });
+                Some((hello.room, Lane::Control, body))
+            }
+            (true, before) if before != view => {
+                let body = Body::new(&ServerMessage::ParticipantChanged { participant: view });
+                Some((hello.room, Lane::State(id), body))
+            }
+            (true, _) => None,
+        }
+    }
+
+    fn bind(&mut self, connection: ConnectionId, id: SessionId, resumed: bool) {
+        let secret = format!("{:032x}{:032x}", self.random_bits(), self.random_bits());
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let before = session.bind(connection, secret);
+        let (participant, room) = (session.participant, session.room.clone());
+        let member = self.rooms.get(&room).and_then(|room| room.member(participant));
+        let identity = member.and_then(|member| member.identity.clone());
+        // The new socket is bound before the old one is dropped: nobody is ever without one because of their own ghost.
+        self.to_edge.push_back(ToEdge::Bind { connection, session: id, participant, room, identity, resumed });
+        if let Some(connection) = before {
+            self.to_edge.push_back(ToEdge::Close { connection, code: CloseCode::Replaced });
+        }
+    }
+
+    fn welcome(&mut self, id: SessionId, cid: Option<u64>, welcome: Welcome, ice_servers: Vec<IceServer>) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(room) = self.rooms.get(&session.room) else { return };
+        let Some(member) = room.member(session.participant) else { return };
+        let (resumed, is_whole, resume_failure) = match welcome {
+            Welcome::CaughtUp => (true, false, None),
+            Welcome::Reloaded => (true, true, None),
+            Welcome::Fresh(failure) => (false, true, failure),
+        };
+        let mut grants = member.grants.clone();
+        grants.moderate = member.is_moderator;
+        let message = ServerMessage::Welcome {
+            session: id,
+            resume_secret: session.secret().to_owned(),
+            participant: session.participant,
+            participant_proof: self.keys.mint_proof(&session.room, session.participant),
+            grants,
+            resumed,
+            resume_failure,
+            room: is_whole.then(|| room.state(&session.room)),
+            ice_servers,
+            limits: self.limits.on_the_wire(),
+        };
+        self.about_socket(id, cid, &message);
+    }
+}

@@ -1,0 +1,107 @@
+//! From a room to the sockets of its sessions.
+
+use std::time::Instant;
+
+use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
+
+use super::{Owner, Timer};
+use crate::close::CloseCode;
+use crate::frame::Body;
+use crate::message::{LeaveReason, ServerMessage};
+use crate::name::RoomName;
+use crate::outbox::Lane;
+use crate::seam::{Departure, ToEdge};
+
+impl Owner {
+    pub(super) fn announce_change(&mut self, room: &RoomName, id: ParticipantId, now: Instant) {
+        let member = self.rooms.get(room).and_then(|room| room.member(id));
+        if let Some(member) = member.filter(|member| member.is_present) {
+            let body = Body::new(&ServerMessage::ParticipantChanged { participant: member.view() });
+            self.broadcast(room, id, Lane::State(id), &body, now);
+        }
+    }
+
+    pub(super) fn announce_leave(&mut self, room: &RoomName, id: ParticipantId, reason: LeaveReason, now: Instant) {
+        for session in self.rooms.get(room).map(|room| room.sessions_except(id)).unwrap_or_default() {
+            if let Some(session) = self.sessions.get_mut(&session) {
+                session.outbox.forget_state(id);
+            }
+        }
+        let body = Body::new(&ServerMessage::ParticipantLeft { participant: id, reason });
+        self.broadcast(room, id, Lane::Control, &body, now);
+    }
+
+    /// Sends to everybody in a room but the one it is about.
+    pub(super) fn broadcast(&mut self, room: &RoomName, except: ParticipantId, lane: Lane, body: &Body, now: Instant) {
+        for session in self.rooms.get(room).map(|room| room.sessions_except(except)).unwrap_or_default() {
+            self.push(session, lane, body.clone(), now);
+        }
+    }
+
+    pub(super) fn push(&mut self, id: SessionId, lane: Lane, body: Body, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.is_over_window {
+            return;
+        }
+        session.outbox.push(lane, None, body);
+        if session.connection.is_none() && session.outbox.is_over_window(&self.limits) {
+            session.start_over();
+            session.is_over_window = true;
+        }
+        self.flush(id, now);
+    }
+
+    /// Gives the socket as much as it may hold unwritten.
+    pub(super) fn flush(&mut self, id: SessionId, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(connection) = session.connection else { return };
+        while session.in_flight < self.limits.in_flight_bytes
+            && let Some(bytes) = session.outbox.next_frame(&self.limits)
+        {
+            session.in_flight += bytes.len();
+            self.to_edge.push_back(ToEdge::Send { connection, bytes });
+        }
+        if session.outbox.is_drained() {
+            self.deadlines.clear(Timer::Stall(id));
+        } else if session.in_flight + session.outbox.waiting_bytes() > self.limits.queue_bytes {
+            self.cut_off(id, now);
+        } else if self.deadlines.at(Timer::Stall(id)).is_none() {
+            self.deadlines.set(Timer::Stall(id), now + self.limits.stall_timeout);
+        }
+    }
+
+    pub(super) fn written(&mut self, id: SessionId, connection: ConnectionId, bytes: usize, now: Instant) {
+        if !self.carries(id, connection) {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.in_flight = session.in_flight.saturating_sub(bytes);
+        self.deadlines.clear(Timer::Stall(id));
+        self.flush(id, now);
+    }
+
+    /// Parts with a socket that does not take what is sent; the session may be resumed.
+    pub(super) fn cut_off(&mut self, id: SessionId, now: Instant) {
+        self.part_with(id, CloseCode::SlowReader, now);
+    }
+
+    /// Closes the present socket of a session that may be resumed.
+    pub(super) fn part_with(&mut self, id: SessionId, code: CloseCode, now: Instant) {
+        if let Some(connection) = self.sessions.get(&id).and_then(|session| session.connection) {
+            self.to_edge.push_back(ToEdge::Close { connection, code });
+            self.detach(id, Departure::Broken, now);
+        }
+    }
+
+    /// Sends a frame about the socket itself: not numbered, not kept, and not queued for a reader who is behind.
+    pub(super) fn about_socket(&mut self, id: SessionId, cid: Option<u64>, message: &ServerMessage) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if let Some(connection) = session.connection
+            && session.in_flight < self.limits.in_flight_bytes
+        {
+            let bytes = Body::new(message).frame(0, cid);
+            session.in_flight += bytes.len();
+            self.to_edge.push_back(ToEdge::Send { connection, bytes });
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Tokens, moderators, invitations, limits per address and identity.
+
+use serde_json::{Value, json};
+use stoa_signaling_core::message::{DocumentsGrant, Grants, Source};
+use stoa_signaling_core::token::{AccessClaims, Keys, mint};
+use stoa_signaling_core::{CloseCode, Limits};
+
+use crate::support::{SINCE_1970, World};
+
+const KEY: &str = "a key of at least thirty-two bytes";
+
+fn guarded(limits: Limits) -> World {
+    World::with_keys(limits, Keys::new(Some(KEY.into()), [9; 32]))
+}
+
+fn token(sub: &str, seconds: u64, grants: Grants) -> String {
+    let exp = SINCE_1970.as_secs() + seconds;
+    let claims = AccessClaims { sub: sub.into(), room: vec!["agora".into()], exp, nbf: None, name: None, grants };
+    mint(KEY, &claims).unwrap()
+}
+
+fn moderator() -> Grants {
+    Grants { moderate: true, ..Grants::default() }
+}
+
+fn three() -> Limits {
+    Limits { room_participants: 3, ..Limits::default() }
+}
+
+#[track_caller]
+fn refused(world: &World, socket: u64) -> (Value, CloseCode) {
+    (world.got(socket, "error").pop().unwrap()["code"].clone(), world.closed[&socket])
+}
+
+#[test]
+fn with_a_key_only_good_tokens_enter() {
+    let mut world = guarded(Limits::default());
+    let enter = |world: &mut World, hello: Value| world.hello(hello).0;
+    let none = enter(&mut world, json!({"room": "agora", "name": "Ada"}));
+    assert_eq!(refused(&world, none), (json!("unauthenticated"), CloseCode::Authenticate));
+    let old = enter(&mut world, json!({"room": "agora", "name": "Ada", "token": token("ada", 0, Grants::default())}));
+    world.pass_secs(10);
+    let late = token("ada", 0, Grants::default());
+    let late = enter(&mut world, json!({"room": "agora", "name": "Ada", "token": late}));
+    assert_eq!(refused(&world, late), (json!("unauthenticated"), CloseCode::Authenticate));
+    assert!(world.got(late, "error")[0]["message"].as_str().unwrap().contains("exp"));
+    assert_eq!(world.closed.get(&old), Some(&CloseCode::Authenticate), "the token ended while in the room");
+    let good = token("ada", 600, Grants::default());
+    let elsewhere = enter(&mut world, json!({"room": "stoa", "name": "Ada", "token": good}));
+    assert_eq!(refused(&world, elsewhere), (json!("forbidden"), CloseCode::Forbidden));
+    let (_, welcome) = world.hello(json!({"room": "agora", "name": "Ada", "token": good}));
+    assert_eq!(welcome["grants"]["moderate"], false, "being first does not count where tokens rule");
+}
+
+#[test]
+fn a_token_is_renewed_on_the_same_socket() {
+    let mut world = guarded(Limits::default());
+    let hello = json!({"room": "agora", "name": "Ada", "token": token("ada", 100, Grants::default())});
+    let (ada, _) = world.hello(hello);
+    world.pass_secs(40);
+    assert_eq!(world.got(ada, "token_expiring")[0]["expires_in_ms"], 60_000);
+    for (bad, why) in [(token("eve", 600, moderator()), "sub"), ("junk".into(), "form")] {
+        world.say(ada, json!({"type": "refresh", "token": bad, "cid": 1}));
+        let error = world.got(ada, "error").pop().unwrap();
+        assert_eq!(error["code"], "unauthenticated");
+        assert!(error["message"].as_str().unwrap().contains(why), "{error}");
+    }
+    world.say(ada, json!({"type": "refresh", "token": token("ada", 300, moderator()), "cid": 2}));
+    assert_eq!(world.got(ada, "ok")[0]["cid"], 2);
+    world.pass_secs(200);
+    assert!(!world.closed.contains_key(&ada));
+    world.say(ada, json!({"type": "lock", "locked": true, "cid": 3}));
+    assert_eq!(world.got(ada, "room_changed")[0]["locked"], true, "the newer token's rights count");
+    world.pass_secs(60);
+    assert_eq!(world.closed[&ada], CloseCode::Authenticate);
+}
+
+#[test]
+fn what_is_not_granted_is_not_announced() {
+    let mut world = guarded(Limits::default());
+    let listener = Grants { publish: vec![Source::Microphone], documents: DocumentsGrant::Read, ..Grants::default() };
+    let all = json!({"microphone": true, "camera": true, "screen": true});
+    let hello = json!({"room": "agora", "name": "Ada", "media": all, "token": token("ada", 600, listener)});
+    let (ada, welcome) = world.hello(hello);
+    let only_sound = json!({"microphone": true, "camera": false, "screen": false});
+    assert_eq!(welcome["room"]["participants"][0]["media"], only_sound);
+    let (bob, _) = world.hello(json!({"room": "agora", "name": "Bob", "token": token("bob", 600, Grants::default())}));
+    world.say(ada, json!({"type": "media", "media": all}));
+    assert_eq!(world.got(bob, "participant_changed")[0]["participant"]["media"], only_sound);
+}
+
+#[test]
+fn a_name_in_the_token_is_the_name() {
+    let mut world = guarded(Limits::default());
+    let claims = AccessClaims {
+        sub: "ada".into(),
+        room: vec!["*".into()],
+        exp: SINCE_1970.as_secs() + 60,
+        nbf: None,
+        name: Some("Ada L.".into()),
+        grants: Grants::default(),
+    };
+    let (ada, welcome) = world.hello(json!({"room": "agora", "name": "Eve", "token": mint(KEY, &claims).unwrap()}));
+    assert_eq!(welcome["room"]["participants"][0]["name"], "Ada L.");
+    world.say(ada, json!({"type": "rename", "name": "Eve", "cid": 1}));
+    assert_eq!(world.got(ada, "error")[0]["code"], "forbidden");
+}
+
+#[test]
+fn the_first_moderates_and_the_longest_present_follows() {
+    let mut world = World::new(three());
+    let (ada, adas) = world.enter("agora", "Ada");
+    let (bob, _) = world.enter("agora", "Bob");
+    let (cyd, cyds) = world.enter("agora", "Cyd");
+    assert_eq!((&adas["grants"]["moderate"], &cyds["grants"]["moderate"]), (&json!(true), &json!(false)));
+    world.say(bob, json!({"type": "lock", "locked": true, "cid": 1}));
+    assert_eq!(world.got(bob, "error")[0]["code"], "forbidden");
+    world.break_socket(ada);
+    world.pass_secs(10);
+    for socket in [bob, cyd] {
+        let change = world.got(socket, "participant_changed").pop().unwrap();
+        assert_eq!(
+            (&change["participant"]["name"], &change["participant"]["moderator"]),
+            (&json!("Bob"), &json!(true))
+        );
+    }
+    let (_, back) = world.resume(&adas, 2);
+    assert_eq!(back["grants"]["moderate"], false, "there is a moderator now");
+    world.say(bob, json!({"type": "leave"}));
+    let change = world.got(cyd, "participant_changed").pop().unwrap();
+    assert_eq!(change["participant"]["name"], "Ada", "she came before Cyd");
+}
+
+#[test]
+fn moderators_mute_but_nobody_unmutes_another() {
+    let mut world = World::new(Limits::default());
+    let (ada, adas) = world.enter("agora", "Ada");
+    let media = json!({"microphone": true, "camera": true});
+    let (bob, bobs) = world.hello(json!({"room": "agora", "name": "Bob", "media": media}));
+    world.say(bob, json!({"type": "mute", "participant": adas["participant"], "source": "microphone"}));
+    assert_eq!(world.got(bob, "error")[0]["code"], "forbidden");
+    world.say(ada, json!({"type": "mute", "participant": bobs["participant"], "source": "microphone", "cid": 1}));
+    let muted = &world.got(bob, "muted")[0];
+    assert_eq!((&muted["source"], &muted["by"]), (&json!("microphone"), &adas["participant"]));
+    let seen = world.got(ada, "participant_changed").pop().unwrap();
+    assert_eq!(seen["participant"]["media"], json!({"microphone": false, "camera": true, "screen": false}));
+    world.say(bob, json!({"type": "media", "media": media}));
+    let seen = world.got(ada, "participant_changed").pop().unwrap();
+    assert_eq!(seen["participant"]["media"]["microphone"], true, "he may speak again by his own will");
+    world.say(ada, json!({"type": "mute", "participant": "a".repeat(26), "source": "camera", "cid": 2}));
+    assert_eq!(world.got(ada, "error")[0]["code"], "unknown_participant");
+}
+
+#[test]
+fn whoever_is_removed_stays_out() {
+    let mut world = guarded(Limits::default());
+    let (ada, _) = world.hello(json!({"room": "agora", "name": "Ada", "token": token("ada", 600, moderator())}));
+    let bobs_token = token("bob", 600, Grants::default());
+    let (bob, bobs) = world.hello(json!({"room": "agora", "name": "Bob", "token": bobs_token}));
+    world.say(ada, json!({"type": "remove", "participant": bobs["participant"], "cid": 1}));
+    assert_eq!(refused(&world, bob), (json!("removed"), CloseCode::Removed));
+    assert_eq!(world.got(ada, "participant_left")[0]["reason"], "removed");
+    let (again, _) = world.hello(json!({"room": "agora", "name": "Bob", "token": bobs_token}));
+    assert_eq!(refused(&world, again), (json!("removed"), CloseCode::Removed));
+    let secret = json!({"session": bobs["session"], "secret": bobs["resume_secret"], "last_seq": 0});
+    let (again, _) = world.hello(json!({"room": "agora", "name": "B", "token": bobs_token, "resume": secret}));
+    assert_eq!(world.closed[&again], CloseCode::Removed);
+}
+
+#[test]
+fn a_locked_room_opens_to_invitations_and_to_those_who_were_in_it() {
+    let mut world = World::new(three());
+    let (ada, adas) = world.enter("agora", "Ada");
+    world.say(ada, json!({"type": "lock", "locked": true}));
+    let (late, _) = world.enter("agora", "Bob");
+    assert_eq!(refused(&world, late), (json!("room_locked"), CloseCode::RoomLocked));
+    world.say(ada, json!({"type": "invite", "expires_in_ms": 60_000, "cid": 1}));
+    let invited = world.got(ada, "invited").pop().unwrap();
+    assert_eq!(invited["expires_at_ms"], (SINCE_1970.as_secs() + 60) * 1_000);
+    let (_, welcome) = world.hello(json!({"room": "agora", "name": "Bob", "invite": invited["invite"]}));
+    assert_eq!(welcome["room"]["locked"], true);
+    world.break_socket(ada);
+    assert_eq!(world.resume(&adas, 0).1["resumed"], true);
+    world.pass_secs(70);
+    let (late, _) = world.hello(json!({"room": "agora", "name": "Cyd", "invite": invited["invite"]}));
+    assert_eq!(refused(&world, late), (json!("bad_invite"), CloseCode::BadInvite));
+    let (stranger, _) = world.hello(json!({"room": "stoa", "name": "Cyd", "invite": invited["invite"]}));
+    assert_eq!(refused(&world, stranger), (json!("bad_invite"), CloseCode::BadInvite));
+}
+
+#[test]
+fn an_invitation_stands_in_for_a_token() {
+    let mut world = guarded(Limits::default());
+    let (ada, _) = world.hello(json!({"room": "agora", "name": "Ada", "token": token("ada", 600, moderator())}));
+    world.say(ada, json!({"type": "invite", "expires_in_ms": 60_000, "cid": 1}));
+    let invite = world.got(ada, "invited")[0]["invite"].clone();
+    let (_, welcome) = world.hello(json!({"room": "agora", "name": "Guest", "invite": invite}));
+    assert_eq!(welcome["grants"]["moderate"], false);
+    for (cid, lifetime) in [(2, 0), (3, 999), (4, u64::MAX)] {
+        world.say(ada, json!({"type": "invite", "expires_in_ms": lifetime, "cid": cid}));
+        assert_eq!(world.got(ada, "error").pop().unwrap()["cid"], cid, "{lifetime}");
+    }
+}
+
+#[test]
+fn a_reload_keeps_the_participant_and_tells_the_whole_state() {
+    let mut world = World::new(Limits::default());
+    let (ada, adas) = world.enter("agora", "Ada");
+    let (bob, _) = world.enter("agora", "Bob");
+    world.close(ada, 1001);
+    let resume = json!({"session": adas["session"], "secret": adas["resume_secret"]});
+    let (again, _) = world.hello(json!({"room": "agora", "name": "Ada", "resume": resume}));
+    let welcome = &world.frames[&again][0];
+    assert_eq!((&welcome["resumed"], &welcome["participant"]), (&json!(true), &adas["participant"]));
+    assert_eq!(welcome["room"]["participants"].as_array().unwrap().len(), 2);
+    assert_eq!(welcome["room"]["participants"][0]["connected"], true, "her own state is that of now");
+    world.say(bob, json!({"type": "rename", "name": "Robert"}));
+    assert_eq!(world.got(again, "participant_changed")[0]["seq"], 1);
+    world.pass_secs(30);
+    assert!(world.got(bob, "participant_left").is_empty() && world.got(bob, "participant_joined").is_empty());
+}
+
+#[test]
+fn a_restarted_server_knows_its_participants_by_their_proof() {
+    let mut before = World::new(Limits::default());
+    let (_, adas) = before.enter("agora", "Ada");
+    let mut after = World::new(Limits::default());
+    after.enter("elsewhere", "somebody, so that random ids differ");
+    let resume = json!({"session": adas["session"], "secret": adas["resume_secret"], "last_seq": 3,
+        "participant_proof": adas["participant_proof"]});
+    let hello = json!({"room": "agora", "name": "Ada", "resume": resume});
+    let (_, welcome) = after.hello(hello.clone());
+    assert_eq!((&welcome["resumed"], &welcome["participant"]), (&json!(false), &adas["participant"]));
+    let (_, second) = after.hello(hello);
+    assert_ne!(second["participant"], adas["participant"], "an id that is in use is nobody else's");
+    let mut foreign = World::with_keys(Limits::default(), Keys::new(None, [8; 32]));
+    foreign.enter("elsewhere", "somebody");
+    let (_, welcome) = foreign.hello(json!({"room": "agora", "name": "Ada", "resume": {"session": adas["session"],
+        "secret": "", "last_seq": 0, "participant_proof": adas["participant_proof"]}}));
+    assert_ne!(welcome["participant"], adas["participant"], "another server's proof");
+}
+
+#[test]
+fn a_session_belongs_to_its_identity() {
+    let mut world = guarded(Limits::default());
+    let (_, adas) = world.hello(json!({"room": "agora", "name": "Ada", "token": token("ada", 600, Grants::default())}));
+    let resume = json!({"session": adas["session"], "secret": adas["resume_secret"], "last_seq": 0});
+    let thief =
+        json!({"room": "agora", "name": "Eve", "token": token("eve", 600, Grants::default()), "resume": resume});
+    let (_, welcome) = world.hello(thief);
+    assert_eq!(welcome["resume_failure"], "unknown_session");
+    assert_ne!(welcome["participant"], adas["participant"]);
+}
+
+#[test]
+fn an_address_and_an_identity_have_their_rates() {
+    let limits = Limits { address_rate: 1, address_burst: 2, identity_rate: 1, identity_burst: 2, ..Limits::default() };
+    let mut world = guarded(limits);
+    let (one, other) = ("198.51.100.1".parse().ok(), "198.51.100.2".parse().ok());
+    let sockets = [one, one, one, other].map(|address| world.open_from(address));
+    assert_eq!(refused(&world, sockets[2]), (json!("rate_limited"), CloseCode::RateLimited));
+    assert!(world.got(sockets[2], "error")[0]["retry_after_ms"].as_u64().unwrap() > 0);
+    assert_eq!(world.closed.len(), 1, "nobody else notices");
+    let hello = json!({"room": "agora", "name": "Ada", "token": token("ada", 600, Grants::default())});
+    let joins = [(); 3].map(|()| world.hello(hello.clone()).0);
+    assert_eq!(refused(&world, joins[2]), (json!("rate_limited"), CloseCode::RateLimited));
+    world.pass_secs(2);
+    let again = world.open_from(one);
+    assert!(!world.closed.contains_key(&again));
+}

@@ -1,0 +1,99 @@
+//! A client that stops reading while its room mate goes on.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use super::runtime;
+use crate::Outcome;
+use crate::client::Manner;
+use crate::member::{Member, hello, is};
+use crate::process;
+use crate::report::{Report, Row, quantile};
+use crate::server::Server;
+
+/// What one deaf client cost.
+struct Trial {
+    growth_kib: f64,
+    /// From the last byte that the client's kernel or the server's took for it to the cut.
+    cut_after: Duration,
+    /// The most that the server's kernel held.
+    kernel_kib: f64,
+}
+
+pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
+    runtime()?.block_on(async {
+        let server = Server::stoa(&[])?;
+        let (mut growth, mut cut, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
+        for index in 0..TRIALS {
+            let trial = trial(&server, index).await?;
+            growth.push(trial.growth_kib);
+            cut.push(trial.cut_after.as_secs_f64());
+            kernel.push(trial.kernel_kib);
+        }
+        let row = Row::new("never-reading client: RSS growth, worst of 5", "KiB", quantile(&mut growth, 1.0));
+        report.add(row.at_most(512.0));
+        report.add(Row::new("never-reading client: RSS growth, median", "KiB", quantile(&mut growth, 0.5)));
+        report.add(Row::new("never-reading client: held by the kernel", "KiB", quantile(&mut kernel, 1.0)));
+        let row = Row::new("never-reading client: cut, slowest of 5", "s", quantile(&mut cut, 1.0));
+        report.add(row.at_most(5.0));
+        Ok(())
+    })
+}
+
+async fn trial(server: &Server, index: usize) -> Outcome<Trial> {
+    let hello = hello(&format!("room-{index}"));
+    let deaf = Member::enter(server.address, index, Manner::Narrow, &hello).await?;
+    let mut mate = Member::enter(server.address, index, Manner::Usual, &hello).await?;
+    let (writer, peer) = (mate.writer(), deaf.local_address()?);
+    let candidate = json!({"candidate": "x".repeat(CANDIDATE_BYTES)});
+    let flood = json!({"type": "candidate", "to": deaf.participant(), "link": 1, "candidate": candidate}).to_string();
+    sleep(SETTLING).await;
+    let before = process::exact_rss_kib(server.pid())?;
+
+    let mut cut = tokio::spawn(async move {
+        loop {
+            let frame = mate.hear().await?;
+            if is(&frame, "participant_changed") && frame.pointer("/participant/connected") == Some(&Value::Bool(false))
+            {
+                return Outcome::Ok(Instant::now());
+            }
+            if is(&frame, "error") {
+                return Err(frame.to_string().into());
+            }
+        }
+    });
+    let mut tick = interval(Duration::from_secs(1) / FRAMES_PER_SECOND);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut growth_kib, mut most_queued, mut last_taken, mut sent) = (0.0_f64, 0, Instant::now(), 0);
+    let flooding = async {
+        loop {
+            if sent >= BURST {
+                tokio::select! {
+                    cut = &mut cut => return cut?,
+                    _ = tick.tick() => {}
+                }
+                growth_kib = growth_kib.max(process::exact_rss_kib(server.pid())? - before);
+            }
+            writer.say(&flood).await?;
+            sent += 1;
+            if let Some(queued) = process::send_queue(server.address, peer)?.filter(|queued| *queued > most_queued) {
+                (most_queued, last_taken) = (queued, Instant::now());
+            }
+        }
+    };
+    let cut_at = timeout(PATIENCE, flooding).await.map_err(|_| "the deaf client is never cut off")??;
+    drop(deaf);
+    let kernel_kib = f64::from(u32::try_from(most_queued)?) / 1024.0;
+    Ok(Trial { growth_kib, cut_after: cut_at.saturating_duration_since(last_taken), kernel_kib })
+}
+
+const TRIALS: usize = 5;
+const CANDIDATE_BYTES: usize = 1024;
+/// Below the burst of 300 and the rate of 50 per second that a client is allowed.
+const BURST: usize = 250;
+const FRAMES_PER_SECOND: u32 = 45;
+const SETTLING: Duration = Duration::from_secs(1);
+/// A bound on a broken run.
+const PATIENCE: Duration = Duration::from_secs(120);

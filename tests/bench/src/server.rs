@@ -1,0 +1,93 @@
+//! Servers as children of the benchmark.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use crate::Outcome;
+use crate::client;
+
+/// A running server; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// Removed after the process has ended.
+    _data: Option<TempDir>,
+}
+
+impl Server {
+    /// The real binary, with settings from the environment.
+    pub(crate) fn stoa(settings: &[(&str, &str)]) -> Outcome<Self> {
+        let data = TempDir::new()?;
+        let mut command = bare_command(&binaries()?.join("stoa"));
+        command.args(["--listen", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--data"]).arg(data.path());
+        command.envs(settings.iter().copied());
+        let (child, address) = launch(command, "http")?;
+        Ok(Self { child, address, _data: Some(data) })
+    }
+
+    /// The example `bench-server`, as `room` or as `floor`.
+    pub(crate) fn bench(kind: &str) -> Outcome<Self> {
+        let mut command = bare_command(&binaries()?.join("examples/bench-server"));
+        command.arg(kind);
+        let (child, address) = launch(command, "address")?;
+        Ok(Self { child, address, _data: None })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// One value of `/metrics`; 0 when it was not counted yet.
+    pub(crate) async fn metric(&self, name: &str) -> Outcome<u64> {
+        let stream = TcpStream::connect(self.address).await?;
+        let request = format!("GET /metrics HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address);
+        let answer = client::exchange(stream, &request).await?;
+        let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.map_or(Ok(0), str::parse)?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The folder of this profile's binaries, this one included.
+fn binaries() -> Outcome<PathBuf> {
+    Ok(std::env::current_exe()?.parent().ok_or("the benchmark runs from nowhere")?.to_owned())
+}
+
+/// Cargo's `target`.
+pub(crate) fn target_folder() -> Outcome<PathBuf> {
+    Ok(binaries()?.parent().ok_or("the benchmark is not in cargo's target folder")?.to_owned())
+}
+
+/// Without settings from the outside; the log is written, as it would be, but kept nowhere.
+fn bare_command(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STOA_") || name == "RUST_LOG") {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+}
+
+/// Starts it and reads the address that it prints after `key`.
+fn launch(mut command: Command, key: &str) -> Outcome<(Child, SocketAddr)> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child = command.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
+    let output = child.stdout.take().ok_or("no output")?;
+    for line in BufReader::new(output).lines() {
+        if let Some(address) = line?.trim().strip_prefix(key) {
+            return Ok((child, address.trim().parse()?));
+        }
+    }
+    Err(format!("{name} did not say where it listens").into())
+}

@@ -1,0 +1,40 @@
+/** How much a browser must load; measured on a real build. */
+import { gzipSync } from 'node:zlib';
+import { fileURLToPath } from 'node:url';
+import { build } from 'vite';
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const gzip = (content) => gzipSync(content, { level: 9 }).length;
+
+/** Everything that `chunk` imports right away, itself included. */
+function withImports(chunk, chunks, found = new Set()) {
+  if (found.has(chunk)) return found;
+  found.add(chunk);
+  for (const name of chunk.imports) withImports(chunks.get(name), chunks, found);
+  return found;
+}
+
+const sum = (chunks) => [...chunks].reduce((total, chunk) => total + gzip(chunk.code), 0);
+
+/** Sizes in bytes, gzipped: the call's JavaScript, what the note adds, and all styles. */
+export async function measureApp() {
+  const { output } = await build({ configFile: here('../vite.config.ts'), logLevel: 'error', build: { write: false } });
+  const chunks = new Map(output.filter(({ type }) => type === 'chunk').map((chunk) => [chunk.fileName, chunk]));
+  const entry = [...chunks.values()].find((chunk) => chunk.isEntry);
+  const call = withImports(entry, chunks);
+  const note = new Set();
+  for (const chunk of chunks.values()) if (!call.has(chunk)) note.add(chunk);
+  const styles = output.filter(({ fileName }) => fileName.endsWith('.css'));
+  return {
+    call: sum(call),
+    note: sum(note),
+    css: styles.reduce((total, { source }) => total + gzip(source), 0),
+  };
+}
+
+/** The SDK alone, as somebody else's app would bundle it. */
+export async function measureSdk() {
+  const lib = { entry: here('../../sdk/src/index.ts'), formats: ['es'] };
+  const results = await build({ configFile: false, logLevel: 'error', build: { lib, write: false, minify: true } });
+  return sum([results].flat().flatMap(({ output }) => output));
+}

@@ -1,0 +1,122 @@
+/** What happens to one's own devices without one's doing, told on the page and aloud. */
+import type { LocalMedia, LocalMediaState, Room, RoomSnapshot } from '@stoa/client';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { announce } from '../announcer';
+import { CameraOffIcon, CloseIcon, MicrophoneOffIcon, WarningIcon } from '../icons';
+import { text, type DeviceKind } from '../text';
+import { deviceProblems } from './device-problems';
+import { isOn } from './device-state';
+import { shortcutsOn } from './use-shortcuts';
+
+const TALKING_SHOWN_MS = 6000;
+
+const KINDS = ['microphone', 'camera'] as const;
+
+/** Says when the own microphone or camera goes on or off, whatever the cause. */
+export function useDeviceAnnouncements(state: LocalMediaState): void {
+  const microphone = isOn(state, 'microphone');
+  const camera = isOn(state, 'camera');
+  const before = useRef({ microphone, camera });
+  useEffect(() => {
+    const was = before.current;
+    before.current = { microphone, camera };
+    if (was.microphone !== microphone) announce(microphone ? text.call.microphoneOn : text.call.microphoneIsOff);
+    if (was.camera !== camera) announce(camera ? text.call.cameraIsOn : text.call.cameraIsOff);
+  }, [microphone, camera]);
+}
+
+/** Only says that something is wrong: what mends it stands in the dialog "Devices". */
+export function DeviceBanner({ state }: { readonly state: LocalMediaState }) {
+  const problems = deviceProblems(state);
+  if (problems.length === 0) return null;
+  return (
+    <p class="banner">
+      <WarningIcon size={18} />
+      {text.call.deviceTrouble(problems.map((problem) => problem.title))}
+    </p>
+  );
+}
+
+/** Without the right to send, the buttons would promise what does not happen. */
+export function ListenerBanner({ snapshot }: { readonly snapshot: RoomSnapshot }) {
+  const words = { microphone: text.call.sound, camera: text.call.picture };
+  const missing = KINDS.filter((kind) => !snapshot.grants.publish.includes(kind));
+  if (missing.length === 0) return null;
+  return <p class="banner quiet">{text.call.mayNotSend(missing.map((kind) => words[kind]))}</p>;
+}
+
+interface SwitchedOffProps {
+  readonly room: Room;
+  readonly state: LocalMediaState;
+}
+
+interface SwitchedOffNotice {
+  readonly kind: DeviceKind;
+  readonly words: string;
+}
+
+/** A moderator switched something off; shown until it is on again or dismissed. */
+export function SwitchedOffNotices({ room, state }: SwitchedOffProps) {
+  const [notices, setNotices] = useState<readonly SwitchedOffNotice[]>([]);
+  const drop = (gone: DeviceKind): void => setNotices((all) => all.filter(({ kind }) => kind !== gone));
+
+  useEffect(
+    () =>
+      room.on('muted', (by, source) => {
+        const words = text.call.switchedOff(by?.name ?? null, text.call.source[source]);
+        announce(words);
+        if (source === 'screen') return;
+        setNotices((all) => [...all.filter(({ kind }) => kind !== source), { kind: source, words }]);
+      }),
+    [room],
+  );
+
+  const on = KINDS.filter((kind) => isOn(state, kind));
+  useEffect(() => on.forEach(drop), [on.join()]);
+
+  return (
+    <>
+      {notices.map(({ kind, words }) => (
+        <div class="banner" key={kind}>
+          {kind === 'microphone' ? <MicrophoneOffIcon size={18} /> : <CameraOffIcon size={18} />}
+          <p>{words}</p>
+          <button
+            type="button"
+            class="icon-button"
+            aria-label={text.call.dismiss}
+            title={text.call.dismiss}
+            onClick={() => drop(kind)}
+          >
+            <CloseIcon size={18} />
+          </button>
+        </div>
+      ))}
+    </>
+  );
+}
+
+interface TalkingProps {
+  readonly media: LocalMedia;
+  readonly state: LocalMediaState;
+}
+
+/** Beside the microphone's button: one speaks, and nobody can hear it. */
+export function TalkingWhileMuted({ media, state }: TalkingProps) {
+  const [times, setTimes] = useState(0);
+  const muted = !isOn(state, 'microphone');
+  const words = shortcutsOn.value ? text.call.talkingMuted : text.call.talkingMutedNoKeys;
+
+  useEffect(() => media.onTalkingWhileMuted(() => setTimes((count) => count + 1)), [media]);
+  useEffect(() => {
+    if (times === 0) return;
+    if (!muted) {
+      setTimes(0);
+      return;
+    }
+    announce(words);
+    const timer = setTimeout(() => setTimes(0), TALKING_SHOWN_MS);
+    return () => clearTimeout(timer);
+  }, [times, muted]);
+
+  return times > 0 && muted ? <p class="talking">{words}</p> : null;
+}

@@ -1,0 +1,111 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { join } from '../src/join';
+import type { JoinOptions } from '../src/join';
+
+/** Sockets that never answer by themselves. */
+class FakeSocket {
+  static readonly all: FakeSocket[] = [];
+  readonly sent: string[] = [];
+  closed: number | undefined;
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: string }) => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
+
+  constructor(readonly url: string) {
+    FakeSocket.all.push(this);
+  }
+
+  send(text: string): void {
+    this.sent.push(text);
+  }
+
+  close(code: number): void {
+    this.closed = code;
+  }
+}
+
+const options = (part: Partial<JoinOptions> = {}): JoinOptions => ({
+  url: 'ws://localhost/v1/ws',
+  room: 'atrium',
+  name: 'Ada',
+  ...part,
+});
+
+const refusing = (socket: FakeSocket | undefined, code: number) => {
+  socket?.onopen?.();
+  socket?.onclose?.({ code });
+};
+
+beforeEach(() => {
+  FakeSocket.all.length = 0;
+  vi.useFakeTimers();
+  vi.stubGlobal('WebSocket', FakeSocket);
+  vi.stubGlobal('RTCPeerConnection', class {});
+  vi.stubGlobal('MediaStream', class {});
+  const page = new EventTarget();
+  vi.stubGlobal('addEventListener', page.addEventListener.bind(page));
+  vi.stubGlobal('removeEventListener', page.removeEventListener.bind(page));
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe('join', () => {
+  it('opens nothing when it was aborted before', async () => {
+    await expect(join(options({ signal: AbortSignal.abort() }))).rejects.toMatchObject({ code: 'aborted' });
+    expect(FakeSocket.all).toEqual([]);
+  });
+
+  it('closes the socket when it is aborted in the middle, and says goodbye if it had said hello', async () => {
+    const abort = new AbortController();
+    const joining = join(options({ signal: abort.signal }));
+    await vi.advanceTimersByTimeAsync(0);
+    const [socket] = FakeSocket.all;
+    socket?.onopen?.();
+    abort.abort();
+    await expect(joining).rejects.toMatchObject({ code: 'aborted' });
+    expect(socket?.closed).toBe(1000);
+    expect(socket?.sent.map((text) => (JSON.parse(text) as { type: string }).type)).toEqual(['hello', 'leave']);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(FakeSocket.all).toHaveLength(1);
+  });
+
+  it('can be aborted while it waits for a token', async () => {
+    const abort = new AbortController();
+    let give: (token: string) => void = () => undefined;
+    const token = () => new Promise<string>((resolve) => (give = resolve));
+    const joining = join(options({ signal: abort.signal, token }));
+    await vi.advanceTimersByTimeAsync(0);
+    abort.abort();
+    await expect(joining).rejects.toMatchObject({ code: 'aborted' });
+    give('late');
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(FakeSocket.all).toEqual([]);
+  });
+
+  it('gives the same join for the same object, and another one after it failed', async () => {
+    const same = options();
+    const joining = join(same);
+    expect(join(same)).toBe(joining);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(FakeSocket.all).toHaveLength(1);
+    refusing(FakeSocket.all[0], 4508);
+    await expect(joining).rejects.toMatchObject({ code: 'room_locked' });
+    const again = join(same);
+    expect(again).not.toBe(joining);
+    await vi.advanceTimersByTimeAsync(0);
+    refusing(FakeSocket.all[1], 4509);
+    await expect(again).rejects.toMatchObject({ code: 'bad_invite' });
+  });
+
+  it('greets with the token that the function gives', async () => {
+    const joining = join(options({ token: () => 'fresh', invite: 'i' }));
+    await vi.advanceTimersByTimeAsync(0);
+    FakeSocket.all[0]?.onopen?.();
+    expect(JSON.parse(FakeSocket.all[0]?.sent[0] ?? '{}')).toMatchObject({ token: 'fresh', invite: 'i' });
+    FakeSocket.all[0]?.onclose?.({ code: 4200 });
+    await expect(joining).rejects.toMatchObject({ code: 'authenticate' });
+  });
+});
