@@ -6,7 +6,7 @@ import { SoundServer } from './sound.js';
 /** Opens pages and remembers what they complained about. */
 export class Pages {
   private readonly contexts: BrowserContext[] = [];
-  private readonly complaints: string[] = [];
+  private complaints: string[] = [];
 
   /** A page in a context of its own: another person. */
   async open(browser: Browser, options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
@@ -18,6 +18,11 @@ export class Pages {
     });
     page.on('pageerror', (error) => this.complaints.push(`page: ${error.message}`));
     return page;
+  }
+
+  /** Takes back complaints that a test itself brought about. */
+  forgive(about: RegExp): void {
+    this.complaints = this.complaints.filter((complaint) => !about.test(complaint));
   }
 
   async close(): Promise<void> {

@@ -17,7 +17,10 @@ export class Server {
   ) {}
 
   static async start(environment: Record<string, string> = {}): Promise<Server> {
-    const folder = mkdtempSync(join(tmpdir(), 'stoa-browser-'));
+    return Server.launch(mkdtempSync(join(tmpdir(), 'stoa-browser-')), environment);
+  }
+
+  private static async launch(folder: string, environment: Record<string, string>): Promise<Server> {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('STOA_'));
     // Media needs an address that is not loopback in Firefox; the port answers STUN and nothing else.
     const child = spawn(BINARY, ['--listen', '127.0.0.1:0', '--udp', '0.0.0.0:0', '--data', join(folder, 'data')], {
@@ -31,8 +34,20 @@ export class Server {
     throw new Error('the server ended before it was ready');
   }
 
+  /** Ends it without a word to anybody. */
+  async kill(): Promise<void> {
+    const exited = new Promise((resolve) => this.process.once('exit', resolve));
+    this.process.kill('SIGKILL');
+    await exited;
+  }
+
+  /** Another process on the same data, after this one has ended; on other ports. */
+  startAgain(): Promise<Server> {
+    return Server.launch(this.folder, {});
+  }
+
   async stop(): Promise<void> {
-    if (this.process.exitCode === null) {
+    if (this.process.exitCode === null && this.process.signalCode === null) {
       const exited = new Promise((resolve) => this.process.once('exit', resolve));
       this.process.kill('SIGTERM');
       await exited;

@@ -93,3 +93,13 @@ export async function watch(page: Page, name: string, frames = 30): Promise<Seen
     return { colour, counters, hertz };
   }, frames);
 }
+
+/** Waits until `page` has displayed this many further frames of `name`. */
+export async function expectFrames(page: Page, name: string, frames = 10): Promise<void> {
+  const video = page.getByRole('group', { name, exact: true }).locator('video');
+  await video.evaluate(async (element: HTMLVideoElement, frames: number) => {
+    for (let frame = 0; frame < frames; frame += 1) {
+      await new Promise((resolve) => element.requestVideoFrameCallback(resolve));
+    }
+  }, frames);
+}
