@@ -48,6 +48,20 @@ pub(crate) struct Rights {
     pub(crate) expires: Option<Instant>,
 }
 
+/// Why somebody may not enter.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) error: ErrorCode,
+    pub(crate) message: String,
+    pub(crate) code: CloseCode,
+}
+
+impl Refusal {
+    pub(crate) fn new(error: ErrorCode, message: String, code: CloseCode) -> Self {
+        Self { error, message, code }
+    }
+}
+
 /// A `hello` whose names and token are known to be good.
 #[derive(Debug)]
 pub(crate) struct Hello {
@@ -60,6 +74,8 @@ pub(crate) struct Hello {
     pub(crate) rights: Rights,
     /// Comes with a good invitation.
     pub(crate) is_invited: bool,
+    /// Holds unless the client proves to own a session: an invitation may have expired since it opened the door.
+    pub(crate) deferred: Option<Box<Refusal>>,
     /// The id that the client proves to have had in this room.
     pub(crate) proven: Option<ParticipantId>,
 }

@@ -76,6 +76,12 @@ impl Session {
         self.is_over_window = false;
     }
 
+    /// The client lost its own state: its requests are numbered from the start again.
+    pub(crate) fn forget_requests(&mut self) {
+        self.last_cid = 0;
+        self.replies.clear();
+    }
+
     /// Whether a request was carried out before: the socket broke before its reply arrived, so the client asked again.
     pub(crate) fn is_repeated(&self, cid: u64) -> bool {
         cid <= self.last_cid

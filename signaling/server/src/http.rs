@@ -124,6 +124,6 @@ async fn count(request: Request, next: Next) -> Response<Body> {
 /// Name of the wire protocol.
 const SUBPROTOCOL: &str = "stoa.v1.json";
 /// Allocated for every socket while it lives; the library's default is 128 KiB.
-const READ_BUFFER_BYTES: usize = 2 * 1024;
+const READ_BUFFER_BYTES: usize = 1024;
 /// The core gives a socket at most 64 KiB and one frame unwritten; the library's default is unbounded.
 const MAX_WRITE_BUFFER_BYTES: usize = 256 * 1024;

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { join } from '../src/join';
 import type { JoinOptions } from '../src/join';
+import { Doubt, isServerUp } from '../src/signal/probe';
 
 /** Sockets that never answer by themselves. */
 class FakeSocket {
@@ -107,5 +108,54 @@ describe('join', () => {
     expect(JSON.parse(FakeSocket.all[0]?.sent[0] ?? '{}')).toMatchObject({ token: 'fresh', invite: 'i' });
     FakeSocket.all[0]?.onclose?.({ code: 4200 });
     await expect(joining).rejects.toMatchObject({ code: 'authenticate' });
+  });
+});
+
+describe('an unreachable server', () => {
+  it('is asked for over HTTP after a failed socket, and a socket is tried again when it answers', async () => {
+    const asked: string[] = [];
+    let isUp = false;
+    vi.stubGlobal('fetch', (url: URL) => {
+      asked.push(url.href);
+      return isUp ? Promise.resolve({ status: 200 }) : Promise.reject(new TypeError('refused'));
+    });
+    const joining = join(options({ url: 'wss://calls.example/stoa/v1/ws' }));
+    const failed = expect(joining).rejects.toMatchObject({ code: 'unreachable' });
+    await vi.advanceTimersByTimeAsync(0);
+    FakeSocket.all[0]?.onclose?.({ code: 1006 });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(asked.length).toBeGreaterThan(0);
+    expect(new Set(asked)).toEqual(new Set(['https://calls.example/stoa/healthz']));
+    expect(FakeSocket.all).toHaveLength(1);
+    isUp = true;
+    await vi.advanceTimersByTimeAsync(1_500);
+    expect(FakeSocket.all).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(10_000);
+    await failed;
+  });
+
+  it('gets a socket all the same when the page may not ask', () => {
+    const doubt = new Doubt();
+    expect(doubt.shallAsk()).toBe(false);
+    doubt.handleFailed();
+    for (let turn = 0; turn < 20; turn += 1) {
+      expect(doubt.shallAsk()).toBe(true);
+      doubt.handleNo();
+    }
+    expect(doubt.shallAsk()).toBe(false);
+    doubt.handleFailed();
+    expect(doubt.shallAsk()).toBe(true);
+    doubt.handleOpened();
+    expect(doubt.shallAsk()).toBe(false);
+  });
+
+  it.each([
+    [200, true],
+    [404, true],
+    [502, false],
+    [504, false],
+  ])('answers with status %i: %s', async (status, isUp) => {
+    vi.stubGlobal('fetch', () => Promise.resolve({ status }));
+    expect(await isServerUp('ws://localhost/v1/ws', new AbortController().signal)).toBe(isUp);
   });
 });

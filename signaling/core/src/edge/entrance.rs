@@ -12,21 +12,16 @@ use crate::frame::{self, Body, Unreadable};
 use crate::limits::milliseconds;
 use crate::message::{ClientMessage, ErrorCode, IceServer, Resume, ServerMessage};
 use crate::name::{BadName, RoomName, parse_name};
-use crate::seam::{Hello, Rights, ToEdge, ToOwner};
+use crate::seam::{Hello, Refusal, Rights, ToEdge, ToOwner};
 use crate::token::AccessClaims;
 
-/// Why a `hello` is not passed on.
-struct Refusal {
-    error: ErrorCode,
-    message: String,
-    retry_after: Option<Duration>,
-    code: CloseCode,
-}
-
-impl Refusal {
-    fn new(error: ErrorCode, message: String, code: CloseCode) -> Self {
-        Self { error, message, retry_after: None, code }
-    }
+/// What is known of a newcomer who may go on to the room.
+struct Admission {
+    room: RoomName,
+    name: String,
+    rights: Rights,
+    is_invited: bool,
+    deferred: Option<Box<Refusal>>,
 }
 
 impl Edge {
@@ -39,12 +34,13 @@ impl Edge {
         let ClientMessage::Hello { room, name, media, resume, token, invite, features: _ } = frame.message else {
             return self.refuse_hello(connection, cid, &out_of_order("the first frame must be a hello"));
         };
-        match self.admit(&room, &name, token.as_deref(), invite.as_deref(), now) {
-            Err(Refusal { error, message, retry_after, code }) => {
+        let returns = resume.is_some();
+        match self.admit(&room, &name, token.as_deref(), invite.as_deref(), returns, now) {
+            Err((Refusal { error, message, code }, retry_after)) => {
                 let retry_after_ms = retry_after.map(|wait| milliseconds(wait).max(1));
                 self.handle(ToEdge::Refuse { connection, cid, error, message, retry_after_ms, code });
             }
-            Ok((room, name, rights, is_invited)) => {
+            Ok(Admission { room, name, rights, is_invited, deferred }) => {
                 let proof = resume.as_ref().and_then(|Resume { participant_proof, .. }| participant_proof.as_deref());
                 let proven = proof.and_then(|proof| self.keys.check_proof(proof, &room));
                 if let Some(known) = self.connections.get_mut(&connection) {
@@ -52,7 +48,18 @@ impl Edge {
                 }
                 self.deadlines.clear(Timer::Hello(connection));
                 self.deadlines.set(Timer::Heartbeat(connection), now + self.limits.heartbeat);
-                let hello = Box::new(Hello { cid, room, name, media, resume, ice_servers, rights, is_invited, proven });
+                let hello = Box::new(Hello {
+                    cid,
+                    room,
+                    name,
+                    media,
+                    resume,
+                    ice_servers,
+                    rights,
+                    is_invited,
+                    deferred,
+                    proven,
+                });
                 self.to_owner.push_back(ToOwner::Enter { connection, hello });
             }
         }
@@ -102,55 +109,62 @@ impl Edge {
         name: &str,
         token: Option<&str>,
         invite: Option<&str>,
+        returns: bool,
         now: Instant,
-    ) -> Result<(RoomName, String, Rights, bool), Refusal> {
+    ) -> Result<Admission, (Refusal, Option<Duration>)> {
         let room = RoomName::parse(room)
-            .map_err(|why| bad_name(ErrorCode::BadRoom, "the room's name", why, CloseCode::BadRoom))?;
-        let is_invited = invite.is_some_and(|invite| !invite.is_empty());
-        if let Some(invite) = invite.filter(|invite| !invite.is_empty()) {
-            self.keys.check_invite(invite, &room, self.wall_clock.at(now)).map_err(|error| {
-                let message = format!("this invitation is not accepted: {error}; ask for another");
-                Refusal::new(ErrorCode::BadInvite, message, CloseCode::BadInvite)
-            })?;
-        }
-        let rights = self.authenticate(&room, token, is_invited, now)?;
-        let name = match &rights {
-            (_, Some(name)) => name.as_str(),
-            (_, None) => name,
+            .map_err(|why| (bad_name(ErrorCode::BadRoom, "the room's name", why, CloseCode::BadRoom), None))?;
+        let invited = self.check_invite(invite, &room, now);
+        let is_invited = matches!(invited, Ok(true));
+        let token = token.filter(|token| !token.is_empty());
+        let (rights, fixed_name) = match token {
+            Some(token) if self.keys.asks_for_tokens() => self.authenticate(&room, token, now)?,
+            _ => (Rights::default(), None),
         };
-        let name = parse_name(name, self.limits.name_chars)
-            .map_err(|why| bad_name(ErrorCode::BadName, "your name", why, CloseCode::BadName))?;
-        Ok((room, name, rights.0, is_invited))
+        let lacks_token = self.keys.asks_for_tokens() && token.is_none() && !is_invited;
+        let deferred = match invited {
+            Err(refusal) => Some(refusal),
+            Ok(_) if lacks_token => Some(no_token()),
+            Ok(_) => None,
+        };
+        let deferred = match deferred {
+            Some(refusal) if !returns => return Err((refusal, None)),
+            deferred => deferred.map(Box::new),
+        };
+        let name = parse_name(fixed_name.as_deref().unwrap_or(name), self.limits.name_chars)
+            .map_err(|why| (bad_name(ErrorCode::BadName, "your name", why, CloseCode::BadName), None))?;
+        Ok(Admission { room, name, rights, is_invited, deferred })
     }
 
-    /// What the token says, and the name if the token decides it. An invitation stands in for a token.
+    /// Whether the client comes with an invitation; an error if it is not good.
+    fn check_invite(&self, invite: Option<&str>, room: &RoomName, now: Instant) -> Result<bool, Refusal> {
+        let Some(invite) = invite.filter(|invite| !invite.is_empty()) else { return Ok(false) };
+        self.keys.check_invite(invite, room, self.wall_clock.at(now)).map(|()| true).map_err(|error| {
+            let message = format!("this invitation is not accepted: {error}; ask for another");
+            Refusal::new(ErrorCode::BadInvite, message, CloseCode::BadInvite)
+        })
+    }
+
+    /// What the token says, and the name if the token decides it.
     fn authenticate(
         &mut self,
         room: &RoomName,
-        token: Option<&str>,
-        is_invited: bool,
+        token: &str,
         now: Instant,
-    ) -> Result<(Rights, Option<String>), Refusal> {
-        let token = token.filter(|token| !token.is_empty());
-        if !self.keys.asks_for_tokens() || token.is_none() && is_invited {
-            return Ok((Rights::default(), None));
-        }
-        let Some(token) = token else {
-            let message = "this server asks for a token; get one from the application that sent you here".to_owned();
-            return Err(Refusal::new(ErrorCode::Unauthenticated, message, CloseCode::Authenticate));
-        };
+    ) -> Result<(Rights, Option<String>), (Refusal, Option<Duration>)> {
         let claims = self.keys.check_access(token, room, self.wall_clock.at(now)).map_err(|error| {
             let message = format!("this token is not accepted: {error}");
-            match error.is_forbidden {
-                true => Refusal::new(ErrorCode::Forbidden, message, CloseCode::Forbidden),
-                false => Refusal::new(ErrorCode::Unauthenticated, message, CloseCode::Authenticate),
-            }
+            let refusal = if error.is_forbidden {
+                Refusal::new(ErrorCode::Forbidden, message, CloseCode::Forbidden)
+            } else {
+                Refusal::new(ErrorCode::Unauthenticated, message, CloseCode::Authenticate)
+            };
+            (refusal, None)
         })?;
         let (rate, burst) = (self.limits.identity_rate, self.limits.identity_burst);
         if let Err(wait) = self.identities.take(claims.sub.as_str().into(), rate, burst, now) {
             let message = "too many joins of this identity; wait before the next".to_owned();
-            let refusal = Refusal::new(ErrorCode::RateLimited, message, CloseCode::RateLimited);
-            return Err(Refusal { retry_after: Some(wait), ..refusal });
+            return Err((Refusal::new(ErrorCode::RateLimited, message, CloseCode::RateLimited), Some(wait)));
         }
         let name = claims.name.clone();
         Ok((self.rights(claims, now), name))
@@ -166,6 +180,11 @@ impl Edge {
             expires: now.checked_add(left),
         }
     }
+}
+
+fn no_token() -> Refusal {
+    let message = "this server asks for a token; get one from the application that sent you here".to_owned();
+    Refusal::new(ErrorCode::Unauthenticated, message, CloseCode::Authenticate)
 }
 
 fn bad_name(error: ErrorCode, what: &str, why: BadName, code: CloseCode) -> Refusal {

@@ -11,7 +11,7 @@ use crate::message::{ErrorCode, IceServer, Resume, ResumeFailure, ServerMessage}
 use crate::name::RoomName;
 use crate::outbox::Lane;
 use crate::room::{Member, Room};
-use crate::seam::{Hello, Rights, ToEdge};
+use crate::seam::{Hello, Refusal, Rights, ToEdge};
 use crate::session::Session;
 
 /// How a session came to its socket.
@@ -34,7 +34,8 @@ impl Owner {
                 Some(session) => return self.resume(connection, session, resume.last_seq, hello, now),
             },
         };
-        if let Err((error, message, code)) = self.may_enter(&hello) {
+        let deferred = hello.deferred.take().map(|refusal| *refusal);
+        if let Err(Refusal { error, message, code }) = deferred.map_or_else(|| self.may_enter(&hello), Err) {
             let cid = hello.cid;
             return self.to_edge.push_back(ToEdge::Refuse {
                 connection,
@@ -77,30 +78,30 @@ impl Owner {
         }
     }
 
-    fn may_enter(&self, hello: &Hello) -> Result<(), (ErrorCode, String, CloseCode)> {
+    fn may_enter(&self, hello: &Hello) -> Result<(), Refusal> {
         let Some(room) = self.rooms.get(&hello.room) else {
             if self.rooms.len() >= self.limits.rooms {
                 let message = "this server holds as many rooms as it can; try again later".to_owned();
-                return Err((ErrorCode::ServerFull, message, CloseCode::ServerFull));
+                return Err(Refusal::new(ErrorCode::ServerFull, message, CloseCode::ServerFull));
             }
             return Ok(());
         };
         if room.was_removed(hello.proven, hello.rights.identity.as_deref()) {
             let message = "a moderator sent you out of this room".to_owned();
-            return Err((ErrorCode::Removed, message, CloseCode::Removed));
+            return Err(Refusal::new(ErrorCode::Removed, message, CloseCode::Removed));
         }
         if room.is_locked && !hello.is_invited && !hello.rights.grants.moderate {
             let message = "this room is locked; ask somebody in it for an invitation".to_owned();
-            return Err((ErrorCode::RoomLocked, message, CloseCode::RoomLocked));
+            return Err(Refusal::new(ErrorCode::RoomLocked, message, CloseCode::RoomLocked));
         }
         self.has_space(room)
     }
 
-    fn has_space(&self, room: &Room) -> Result<(), (ErrorCode, String, CloseCode)> {
+    fn has_space(&self, room: &Room) -> Result<(), Refusal> {
         let most = self.limits.room_participants;
         if room.present() >= most {
             let message = format!("this room is full: it holds {most} participants");
-            return Err((ErrorCode::RoomFull, message, CloseCode::RoomFull));
+            return Err(Refusal::new(ErrorCode::RoomFull, message, CloseCode::RoomFull));
         }
         Ok(())
     }
@@ -124,7 +125,7 @@ impl Owner {
         let Some(participant) = self.sessions.get(&id).map(|session| session.participant) else { return };
         let Some(room) = self.rooms.get(&hello.room) else { return };
         let is_present = room.member(participant).is_some_and(|member| member.is_present);
-        if !is_present && let Err((error, message, code)) = self.has_space(room) {
+        if !is_present && let Err(Refusal { error, message, code }) = self.has_space(room) {
             let cid = hello.cid;
             return self.to_edge.push_back(ToEdge::Refuse {
                 connection,
@@ -143,6 +144,9 @@ impl Owner {
         };
         if !matches!(welcome, Welcome::CaughtUp) {
             session.start_over();
+        }
+        if matches!(welcome, Welcome::Reloaded) {
+            session.forget_requests();
         }
         for timer in Timer::all(id) {
             self.deadlines.clear(timer);

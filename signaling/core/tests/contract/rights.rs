@@ -203,10 +203,30 @@ fn an_invitation_stands_in_for_a_token() {
 }
 
 #[test]
+fn a_guest_comes_back_after_the_invitation_has_ended() {
+    let mut world = guarded(Limits::default());
+    let (ada, _) = world.hello(json!({"room": "agora", "name": "Ada", "token": token("ada", 600, moderator())}));
+    world.say(ada, json!({"type": "invite", "expires_in_ms": 60_000, "cid": 1}));
+    let invite = world.got(ada, "invited")[0]["invite"].clone();
+    let (guest, welcome) = world.hello(json!({"room": "agora", "name": "Guest", "invite": invite}));
+    world.pass_secs(100);
+    world.break_socket(guest);
+    let resume = |secret: &Value| json!({"session": welcome["session"], "secret": secret, "last_seq": 0});
+    let stolen = json!({"room": "agora", "name": "Guest", "invite": invite, "resume": resume(&json!("guess"))});
+    let (thief, _) = world.hello(stolen);
+    assert_eq!(refused(&world, thief), (json!("bad_invite"), CloseCode::BadInvite));
+    let (thief, _) = world.hello(json!({"room": "agora", "name": "Guest", "resume": resume(&json!("guess"))}));
+    assert_eq!(refused(&world, thief), (json!("unauthenticated"), CloseCode::Authenticate));
+    let own = json!({"room": "agora", "name": "Guest", "invite": invite, "resume": resume(&welcome["resume_secret"])});
+    assert_eq!(world.hello(own).1["resumed"], true);
+}
+
+#[test]
 fn a_reload_keeps_the_participant_and_tells_the_whole_state() {
     let mut world = World::new(Limits::default());
     let (ada, adas) = world.enter("agora", "Ada");
     let (bob, _) = world.enter("agora", "Bob");
+    world.say(ada, json!({"type": "rename", "name": "A.", "cid": 5}));
     world.close(ada, 1001);
     let resume = json!({"session": adas["session"], "secret": adas["resume_secret"]});
     let (again, _) = world.hello(json!({"room": "agora", "name": "Ada", "resume": resume}));
@@ -216,6 +236,8 @@ fn a_reload_keeps_the_participant_and_tells_the_whole_state() {
     assert_eq!(welcome["room"]["participants"][0]["connected"], true, "her own state is that of now");
     world.say(bob, json!({"type": "rename", "name": "Robert"}));
     assert_eq!(world.got(again, "participant_changed")[0]["seq"], 1);
+    world.say(again, json!({"type": "rename", "name": "Ada L.", "cid": 1}));
+    assert_eq!(world.got(again, "ok")[0]["cid"], 1, "her requests are numbered from the start too");
     world.pass_secs(30);
     assert!(world.got(bob, "participant_left").is_empty() && world.got(bob, "participant_joined").is_empty());
 }

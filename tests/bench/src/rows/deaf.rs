@@ -1,5 +1,9 @@
 //! A client that stops reading while its room mate goes on.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -50,8 +54,7 @@ async fn trial(server: &Server, index: usize) -> Outcome<Trial> {
     let candidate = json!({"candidate": "x".repeat(CANDIDATE_BYTES)});
     let flood = json!({"type": "candidate", "to": deaf.participant(), "link": 1, "candidate": candidate}).to_string();
     sleep(SETTLING).await;
-    let before = process::exact_rss_kib(server.pid())?;
-
+    let watch = Watch::start(server, peer)?;
     let mut cut = tokio::spawn(async move {
         loop {
             let frame = mate.hear().await?;
@@ -64,29 +67,65 @@ async fn trial(server: &Server, index: usize) -> Outcome<Trial> {
             }
         }
     });
-    let mut tick = interval(Duration::from_secs(1) / FRAMES_PER_SECOND);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut growth_kib, mut most_queued, mut last_taken, mut sent) = (0.0_f64, 0, Instant::now(), 0);
     let flooding = async {
-        loop {
-            if sent >= BURST {
-                tokio::select! {
-                    cut = &mut cut => return cut?,
-                    _ = tick.tick() => {}
-                }
-                growth_kib = growth_kib.max(process::exact_rss_kib(server.pid())? - before);
-            }
+        for _ in 0..BURST {
             writer.say(&flood).await?;
-            sent += 1;
-            if let Some(queued) = process::send_queue(server.address, peer)?.filter(|queued| *queued > most_queued) {
-                (most_queued, last_taken) = (queued, Instant::now());
+        }
+        let mut tick = interval(Duration::from_secs(1) / FRAMES_PER_SECOND);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                cut = &mut cut => return cut?,
+                _ = tick.tick() => writer.say(&flood).await?,
             }
         }
     };
     let cut_at = timeout(PATIENCE, flooding).await.map_err(|_| "the deaf client is never cut off")??;
+    let seen = watch.stop()?;
     drop(deaf);
-    let kernel_kib = f64::from(u32::try_from(most_queued)?) / 1024.0;
-    Ok(Trial { growth_kib, cut_after: cut_at.saturating_duration_since(last_taken), kernel_kib })
+    let last_taken = seen.last_taken.ok_or("the kernel took nothing")?;
+    let kernel_kib = f64::from(u32::try_from(seen.most_queued)?) / 1024.0;
+    let cut_after = cut_at.saturating_duration_since(last_taken);
+    Ok(Trial { growth_kib: seen.growth_kib, cut_after, kernel_kib })
+}
+
+/// Looks at the server from a thread of its own: the kernel takes its time to list many sockets, and the flood must not wait.
+struct Watch {
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<Outcome<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    growth_kib: f64,
+    most_queued: u64,
+    /// When the kernel's queue was last seen to have grown.
+    last_taken: Option<Instant>,
+}
+
+impl Watch {
+    fn start(server: &Server, peer: SocketAddr) -> Outcome<Self> {
+        let (pid, address, is_over) = (server.pid(), server.address, Arc::new(AtomicBool::new(false)));
+        let before = process::exact_rss_kib(pid)?;
+        let over = Arc::clone(&is_over);
+        let thread = thread::spawn(move || {
+            let mut seen = Seen::default();
+            while !over.load(Ordering::Relaxed) {
+                if let Some(queued) = process::send_queue(address, peer)?.filter(|queued| *queued > seen.most_queued) {
+                    (seen.most_queued, seen.last_taken) = (queued, Some(Instant::now()));
+                }
+                seen.growth_kib = seen.growth_kib.max(process::exact_rss_kib(pid)? - before);
+                thread::sleep(SAMPLING);
+            }
+            Ok(seen)
+        });
+        Ok(Self { is_over, thread })
+    }
+
+    fn stop(self) -> Outcome<Seen> {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| "the watching thread panicked")?
+    }
 }
 
 const TRIALS: usize = 5;
@@ -94,6 +133,8 @@ const CANDIDATE_BYTES: usize = 1024;
 /// Below the burst of 300 and the rate of 50 per second that a client is allowed.
 const BURST: usize = 250;
 const FRAMES_PER_SECOND: u32 = 45;
+/// How often the watching thread looks, beside the time that looking takes.
+const SAMPLING: Duration = Duration::from_millis(2);
 const SETTLING: Duration = Duration::from_secs(1);
 /// A bound on a broken run.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -25,8 +25,8 @@ type Part = fn(&mut Report) -> Outcome<()>;
 /// What can be asked for, in the order in which it runs: what needs quiet comes first.
 pub(crate) const PARTS: [(&str, Part); 6] = [
     ("quiet", quiet::measure),
-    ("idle", idle::measure),
     ("deaf", deaf::measure),
+    ("idle", idle::measure),
     ("joins", joins::measure),
     ("resume", resume::measure),
     ("fan-out", fan_out::measure),

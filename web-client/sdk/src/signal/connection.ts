@@ -1,4 +1,5 @@
 import { parseServerFrame } from './parse';
+import { Doubt, isServerUp } from './probe';
 import type { RequestMessage } from './requests';
 import type { Invited, SignalEffect } from './effects';
 import type { SignalSession } from './session';
@@ -20,7 +21,9 @@ export class SignalConnection {
   readonly #renewToken: TokenSource | null;
   readonly #waiting = new Map<number, (error: Error | null, invited: Invited | null) => void>();
   #isRenewing = false;
+  readonly #doubt = new Doubt();
   #socket: WebSocket | null = null;
+  #question: AbortController | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isFlushing = false;
 
@@ -126,6 +129,30 @@ export class SignalConnection {
 
   #open(): void {
     this.#drop(1000, '');
+    if (this.#doubt.shallAsk()) {
+      void this.#ask();
+    } else {
+      this.#connect();
+    }
+  }
+
+  /** Opens a socket only if the server is there. */
+  async #ask(): Promise<void> {
+    const question = new AbortController();
+    this.#question = question;
+    const isUp = await isServerUp(this.#url, question.signal);
+    if (question.signal.aborted) {
+      return;
+    }
+    if (isUp) {
+      this.#connect();
+    } else {
+      this.#doubt.handleNo();
+      this.#run((nowMs) => this.#session.handleClose(1006, nowMs));
+    }
+  }
+
+  #connect(): void {
     let socket: WebSocket;
     try {
       socket = new WebSocket(this.#url, SUBPROTOCOL);
@@ -140,12 +167,22 @@ export class SignalConnection {
         this.#run(step);
       }
     };
-    socket.onopen = () => ifCurrent((nowMs) => this.#session.handleOpen(nowMs));
+    let hasOpened = false;
+    socket.onopen = () => {
+      hasOpened = true;
+      this.#doubt.handleOpened();
+      ifCurrent((nowMs) => this.#session.handleOpen(nowMs));
+    };
     socket.onmessage = (event: MessageEvent<unknown>) => {
       const frame = typeof event.data === 'string' ? parseServerFrame(event.data) : null;
       ifCurrent((nowMs) => this.#session.handleFrame(frame, nowMs));
     };
-    socket.onclose = (event) => ifCurrent((nowMs) => this.#session.handleClose(event.code, nowMs));
+    socket.onclose = (event) => {
+      if (!hasOpened) {
+        this.#doubt.handleFailed();
+      }
+      ifCurrent((nowMs) => this.#session.handleClose(event.code, nowMs));
+    };
   }
 
   async #fetchToken(): Promise<void> {
@@ -167,6 +204,8 @@ export class SignalConnection {
   #drop(code: number, reason: string): void {
     const socket = this.#socket;
     this.#socket = null;
+    this.#question?.abort();
+    this.#question = null;
     socket?.close(code, reason);
   }
 
