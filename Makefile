@@ -41,7 +41,7 @@ test-web: node ## Tests of the SDK, the provider and the app without a browser, 
 test-browser: tools build ## Calls and notes in real browsers
 	cd tests/browser && npx --no-install playwright test
 
-bench-signaling: node ## Measures the signaling server (4 minutes; best on an idle machine); docs/benchmarks.md says what it means
+bench-signaling: node ## Measures the signaling server (5 minutes; best on an idle machine); docs/benchmarks.md says what it means
 	$(CARGO) build --profile dist --locked -p stoa -p stoa-bench --bins --examples
 	target/dist/stoa-bench
 

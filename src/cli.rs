@@ -79,13 +79,13 @@ pub(crate) struct TokenArguments {
     /// What they may publish: a comma list of microphone, camera, screen, or none.
     #[arg(long, default_value = "microphone,camera,screen", value_parser = parse_publish)]
     pub(crate) publish: Publish,
-    /// What they may do with documents: none, read or write.
+    /// What they may do with documents: none, read or write (told to clients, not enforced yet).
     #[arg(long, default_value = "write", value_parser = parse_documents)]
     pub(crate) documents: DocumentsGrant,
-    /// They may not receive what others publish.
+    /// They may not receive what others publish (told to clients, not enforced yet).
     #[arg(long)]
     pub(crate) no_subscribe: bool,
-    /// They may not send data to others.
+    /// They may not send data to others (told to clients, not enforced yet).
     #[arg(long)]
     pub(crate) no_data: bool,
     /// They may mute, remove, lock and invite.

@@ -16,7 +16,8 @@ use stoa_turn_relay_server::StunHandler;
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::{assets, cli, shutdown, telemetry};
+use crate::shutdown::Signals;
+use crate::{assets, cli, telemetry};
 
 /// Starts every part, runs until a signal, drains.
 pub(crate) fn serve(config: Config) -> Result<(), String> {
@@ -55,13 +56,16 @@ pub(crate) fn serve(config: Config) -> Result<(), String> {
         .build()
         .map_err(|error| format!("cannot start threads: {error}"))?;
     let result = runtime.block_on(async {
-        let server = Server::start(server).await.map_err(|error| error.to_string())?;
+        let mut signals = Signals::take_over().map_err(|error| format!("cannot wait for signals: {error}"))?;
+        let mut server = Server::start(server).await.map_err(|error| error.to_string())?;
         announce(server.address(), is_secure, udp.addresses(), &data_dir);
-        let failed = |error| format!("cannot wait for signals: {error}");
-        shutdown::requested().await.map_err(failed)?;
+        tokio::select! {
+            () = signals.requested() => {}
+            () = server.failed() => return Err("signaling ended by itself; this is a bug, please report the log".to_owned()),
+        }
         tokio::select! {
             () = server.drain(DRAIN_PATIENCE) => {}
-            insisted = shutdown::insisted() => insisted.map_err(failed)?,
+            () = signals.insisted() => {}
         }
         Ok(())
     });

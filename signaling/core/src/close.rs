@@ -5,6 +5,8 @@ use std::fmt;
 /// 40xx: resume. 41xx: back off, then resume. 42xx: authenticate again. 45xx: final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CloseCode {
+    /// The client left.
+    Left,
     /// Nothing was heard for too long.
     HeartbeatTimeout,
     /// The server restarts.
@@ -43,7 +45,8 @@ pub enum CloseCode {
 
 impl CloseCode {
     /// Every code, for documentation and tests.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
+        Self::Left,
         Self::HeartbeatTimeout,
         Self::Restarting,
         Self::SlowReader,
@@ -67,6 +70,8 @@ impl CloseCode {
     #[must_use]
     pub const fn number(self) -> u16 {
         match self {
+            // RFC 6455 § 7.4.1: normal closure.
+            Self::Left => 1000,
             Self::HeartbeatTimeout => 4000,
             Self::Restarting => 4001,
             Self::SlowReader => 4008,
@@ -91,6 +96,7 @@ impl CloseCode {
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
+            Self::Left => "left",
             Self::HeartbeatTimeout => "nothing was heard for too long",
             Self::Restarting => "the server restarts",
             Self::SlowReader => "reading too slowly",

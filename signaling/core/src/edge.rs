@@ -133,9 +133,15 @@ impl Edge {
         self.close(connection, CloseCode::TooLarge);
     }
 
+    /// A WebSocket ping or pong; they count as frames do.
     pub(crate) fn heard(&mut self, connection: ConnectionId, now: Instant) {
-        if let Some(known) = self.connections.get_mut(&connection) {
-            known.heard = now;
+        let Some(known) = self.connections.get_mut(&connection) else { return };
+        known.heard = now;
+        if known.bucket.take(self.limits.frame_rate, self.limits.frame_burst, now).is_err() {
+            known.refused += 1;
+            if known.refused > self.limits.refused_frames {
+                self.close(connection, CloseCode::RateLimited);
+            }
         }
     }
 
@@ -225,11 +231,17 @@ impl Edge {
                 Ok(ClientFrame { message: ClientMessage::Hello { .. }, .. }) => {
                     (out_of_order("hello comes once, as the first frame"), None)
                 }
-                Ok(ClientFrame { message: ClientMessage::Refresh { token }, cid, .. }) => {
+                Ok(ClientFrame { message: ClientMessage::Refresh { token }, cid, ack }) => {
                     match self.check_refresh(connection, &token, now) {
                         Ok(rights) => {
                             let rights = Box::new(rights);
-                            return self.to_owner.push_back(ToOwner::Refreshed { connection, session, cid, rights });
+                            return self.to_owner.push_back(ToOwner::Refreshed {
+                                connection,
+                                session,
+                                cid,
+                                ack,
+                                rights,
+                            });
                         }
                         Err(message) => (Unreadable { code: ErrorCode::Unauthenticated, cid, message }, None),
                     }

@@ -80,17 +80,22 @@ impl Outbox {
             Some(waiting) => waiting,
             None => self.state.pop_front()?.1,
         };
-        self.waiting_bytes -= waiting.body.len();
-        self.last_seq += 1;
-        let bytes = waiting.body.frame(self.last_seq, waiting.cid);
-        self.numbered_bytes += bytes.len();
-        self.numbered.push_back(Numbered { seq: self.last_seq, bytes: bytes.clone() });
+        let bytes = self.number(waiting);
         self.given += 1;
         // A client that never acknowledges loses the right to resume, not the connection.
         while self.numbered.len() > limits.resume_frames || self.numbered_bytes > limits.resume_bytes {
             self.drop_oldest();
         }
         Some(bytes)
+    }
+
+    fn number(&mut self, waiting: Waiting) -> Bytes {
+        self.waiting_bytes -= waiting.body.len();
+        self.last_seq += 1;
+        let bytes = waiting.body.frame(self.last_seq, waiting.cid);
+        self.numbered_bytes += bytes.len();
+        self.numbered.push_back(Numbered { seq: self.last_seq, bytes: bytes.clone() });
+        bytes
     }
 
     /// Everything up to `seq` has arrived. A number that was never given is a mistake of the client and changes nothing.
@@ -109,6 +114,18 @@ impl Outbox {
         self.acknowledge(last_seq);
         self.given = 0;
         true
+    }
+
+    /// Numbers everything that waits. A session that is resumed is owed all of it, so it no longer counts as a queue in front of
+    /// a slow reader.
+    pub(crate) fn number_waiting(&mut self) {
+        let given = self.given;
+        while let Some(waiting) =
+            self.control.pop_front().or_else(|| self.state.pop_front().map(|(_, waiting)| waiting))
+        {
+            self.number(waiting);
+        }
+        self.given = given;
     }
 
     /// Whether a session without a socket has missed more than is kept for it.

@@ -77,9 +77,9 @@ impl Owner {
                     self.frame(session, *frame, now);
                 }
             }
-            ToOwner::Refreshed { connection, session, cid, rights } => {
+            ToOwner::Refreshed { connection, session, cid, ack, rights } => {
                 if self.carries(session, connection) {
-                    self.refreshed(session, cid, *rights, now);
+                    self.refreshed(session, cid, ack, *rights, now);
                 }
             }
             ToOwner::Refused { connection, session, refusal, retry_after_ms } => {

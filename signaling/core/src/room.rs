@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use stoa_base_types::{ParticipantId, SessionId};
 
@@ -12,8 +13,12 @@ pub(crate) struct Room {
     topology: Topology,
     /// In order of arrival.
     members: Vec<Member>,
+    /// Tokens say who moderates; otherwise whoever is longest present does.
+    tokens_rule: bool,
     /// Newcomers need an invitation.
     pub(crate) is_locked: bool,
+    /// Older invitations (by the time of day they were made) are void: somebody was sent out since.
+    pub(crate) invites_from: Duration,
     /// Whom a moderator sent out, while the room lasts.
     removed: VecDeque<Removed>,
 }
@@ -77,17 +82,23 @@ impl Member {
         if rights.identity.is_some() {
             self.is_moderator = rights.grants.moderate;
         }
-        (self.identity, self.grants, self.is_name_fixed) = (rights.identity, rights.grants, rights.is_name_fixed);
+        self.is_name_fixed = rights.fixed_name.is_some();
+        if let Some(name) = rights.fixed_name {
+            self.name = name;
+        }
+        (self.identity, self.grants) = (rights.identity, rights.grants);
         self.set_media(self.media);
     }
 }
 
 impl Room {
-    pub(crate) const fn new() -> Self {
+    pub(crate) const fn new(tokens_rule: bool) -> Self {
         Self {
             topology: Topology { mode: TopologyMode::Mesh, epoch: 1 },
             members: Vec::new(),
+            tokens_rule,
             is_locked: false,
+            invites_from: Duration::ZERO,
             removed: VecDeque::new(),
         }
     }
@@ -131,10 +142,10 @@ impl Room {
 
     /// Makes the one who is longest present the moderator, if nobody is and tokens do not say; returns who it is.
     pub(crate) fn appoint_successor(&mut self) -> Option<ParticipantId> {
-        if self.members.iter().any(|member| member.is_present && member.is_moderator) {
+        if self.tokens_rule || self.members.iter().any(|member| member.is_present && member.is_moderator) {
             return None;
         }
-        let successor = self.members.iter_mut().find(|member| member.is_present && member.identity.is_none())?;
+        let successor = self.members.iter_mut().find(|member| member.is_present)?;
         successor.is_moderator = true;
         Some(successor.id)
     }
@@ -146,6 +157,23 @@ impl Room {
         }
         let identity = self.member(id).and_then(|member| member.identity.clone());
         self.removed.push_back(Removed { id, identity });
+    }
+
+    /// Everybody of the same identity; the one alone where there are no identities.
+    pub(crate) fn same_identity(&self, id: ParticipantId) -> Vec<ParticipantId> {
+        let identity = self.member(id).and_then(|member| member.identity.as_deref());
+        let is_same =
+            |member: &&Member| member.id == id || identity.is_some() && member.identity.as_deref() == identity;
+        self.members.iter().filter(is_same).map(|member| member.id).collect()
+    }
+
+    /// The sessions of whoever is hidden for longest, if too many are.
+    pub(crate) fn surplus_hidden(&self) -> Vec<SessionId> {
+        let mut hidden = self.members.iter().filter(|member| !member.is_present);
+        if hidden.clone().count() < MAX_HIDDEN {
+            return Vec::new();
+        }
+        hidden.next().map(|member| member.sessions.clone()).unwrap_or_default()
     }
 
     /// Whether a newcomer was sent out before.
@@ -172,3 +200,5 @@ impl Room {
 
 /// Remembered names of those sent out; the oldest is forgotten first.
 const MAX_REMOVED: usize = 256;
+/// Participants of one room who are waited for out of sight; beyond that the first has been waited for long enough.
+const MAX_HIDDEN: usize = 64;

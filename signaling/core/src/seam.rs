@@ -1,6 +1,6 @@
 //! What edge and owner say to each other. Nothing else passes between them, so they may live on different nodes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
@@ -18,7 +18,7 @@ pub(crate) enum ToOwner {
     /// A readable frame of a bound socket.
     Frame { connection: ConnectionId, session: SessionId, frame: Box<ClientFrame> },
     /// A newer token of the same identity, already checked.
-    Refreshed { connection: ConnectionId, session: SessionId, cid: Option<u64>, rights: Box<Rights> },
+    Refreshed { connection: ConnectionId, session: SessionId, cid: Option<u64>, ack: Option<u64>, rights: Box<Rights> },
     /// A frame of a bound socket that could not be read or came too fast.
     Refused { connection: ConnectionId, session: SessionId, refusal: Unreadable, retry_after_ms: Option<u64> },
     /// The socket wrote this many bytes.
@@ -42,8 +42,8 @@ pub(crate) struct Rights {
     /// Who this is to the application; `None` where no tokens are asked for.
     pub(crate) identity: Option<Box<str>>,
     pub(crate) grants: Grants,
-    /// The token decides the name.
-    pub(crate) is_name_fixed: bool,
+    /// The name, if the token decides it.
+    pub(crate) fixed_name: Option<String>,
     /// When the token ends.
     pub(crate) expires: Option<Instant>,
 }
@@ -72,8 +72,8 @@ pub(crate) struct Hello {
     pub(crate) resume: Option<Resume>,
     pub(crate) ice_servers: Vec<IceServer>,
     pub(crate) rights: Rights,
-    /// Comes with a good invitation.
-    pub(crate) is_invited: bool,
+    /// When the good invitation that comes with it was made, by the time of day.
+    pub(crate) invited_at: Option<Duration>,
     /// Holds unless the client proves to own a session: an invitation may have expired since it opened the door.
     pub(crate) deferred: Option<Box<Refusal>>,
     /// The id that the client proves to have had in this room.

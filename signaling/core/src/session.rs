@@ -59,13 +59,16 @@ impl Session {
         self.previous_secret = None;
     }
 
-    /// Moves to a new socket under a new secret; hands back the socket it had.
-    pub(crate) fn bind(&mut self, connection: ConnectionId, secret: String) -> Option<ConnectionId> {
-        if !self.secret.is_empty() {
-            self.previous_secret = Some(std::mem::replace(&mut self.secret, secret.into()));
-        } else {
-            self.secret = secret.into();
-        }
+    /// Moves to a new socket under a new secret; hands back the socket it had. `presented` is the secret by which the client
+    /// proved itself: it stays good, because the client may know no other until it is heard of again.
+    pub(crate) fn bind(
+        &mut self,
+        connection: ConnectionId,
+        secret: String,
+        presented: Option<String>,
+    ) -> Option<ConnectionId> {
+        self.secret = secret.into();
+        self.previous_secret = presented.map(Into::into);
         self.in_flight = 0;
         self.connection.replace(connection)
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stoa_base_types::ParticipantId;
 
+use crate::limits::milliseconds;
 use crate::message::Grants;
 use crate::name::{RoomName, parse_name};
 
@@ -92,18 +93,22 @@ impl Keys {
         Ok(claims)
     }
 
-    pub(crate) fn mint_invite(&self, room: &RoomName, expires_at: Duration) -> String {
+    /// An invitation made at `now`, the time of day.
+    pub(crate) fn mint_invite(&self, room: &RoomName, now: Duration, expires_at: Duration) -> String {
         self.mint_own(&OwnClaims {
             kind: OwnKind::Invite,
             room: room.to_string(),
+            made_ms: Some(milliseconds(now)),
             participant: None,
             exp: Some(expires_at.as_secs()),
         })
     }
 
-    pub(crate) fn check_invite(&self, invite: &str, room: &RoomName, now: Duration) -> Result<(), TokenError> {
+    /// Tells when a good invitation was made.
+    pub(crate) fn check_invite(&self, invite: &str, room: &RoomName, now: Duration) -> Result<Duration, TokenError> {
         let claims = self.verify_own(invite, OwnKind::Invite, room)?;
-        check_times(None, claims.exp.unwrap_or_default(), now)
+        check_times(None, claims.exp.unwrap_or_default(), now)?;
+        Ok(Duration::from_millis(claims.made_ms.unwrap_or_default()))
     }
 
     /// Proves that a participant's id was given to the holder. Does not expire: a call may last for days.
@@ -111,6 +116,7 @@ impl Keys {
         self.mint_own(&OwnClaims {
             kind: OwnKind::Participant,
             room: room.to_string(),
+            made_ms: None,
             participant: Some(participant),
             exp: None,
         })
@@ -164,6 +170,8 @@ impl fmt::Display for TokenError {
 struct OwnClaims {
     kind: OwnKind,
     room: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     participant: Option<ParticipantId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -274,7 +282,7 @@ const IDENTITY_BYTES: usize = 256;
 const NAME_CHARS: usize = 64;
 const MAX_ROOMS: usize = 64;
 /// How far the application's clock may be off.
-const CLOCK_LEEWAY: Duration = Duration::from_secs(5);
+pub(crate) const CLOCK_LEEWAY: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -356,8 +364,8 @@ mod tests {
     fn invitations_and_proofs_hold_for_their_room_and_purpose() {
         let (keys, other) = (Keys::new(None, [1; 32]), Keys::new(None, [2; 32]));
         let (agora, stoa) = (RoomName::parse("agora").unwrap(), RoomName::parse("stoa").unwrap());
-        let invite = keys.mint_invite(&agora, NOW + Duration::from_secs(60));
-        assert_eq!(keys.check_invite(&invite, &agora, NOW), Ok(()));
+        let invite = keys.mint_invite(&agora, NOW, NOW + Duration::from_secs(60));
+        assert_eq!(keys.check_invite(&invite, &agora, NOW), Ok(NOW));
         assert!(keys.check_invite(&invite, &stoa, NOW).is_err());
         assert!(keys.check_invite(&invite, &agora, NOW + Duration::from_secs(66)).is_err());
         assert!(other.check_invite(&invite, &agora, NOW).is_err());

@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
 /// The address of a client, seen through the reverse proxies that are trusted.
@@ -13,11 +13,12 @@ pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet
     if !is_trusted(&peer) {
         return peer;
     }
-    let lines: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
+    let lines: Vec<&[u8]> = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes).collect();
     let mut nearest = peer;
-    for hop in lines.join(",").rsplit(',') {
+    for hop in lines.join(&b","[..]).rsplit(|byte| *byte == b',') {
+        let address = std::str::from_utf8(hop).ok().and_then(|hop| hop.trim().parse::<IpAddr>().ok());
         // Something unreadable hides everything before it.
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { return nearest };
+        let Some(address) = address else { return nearest };
         nearest = address.to_canonical();
         if !is_trusted(&nearest) {
             return nearest;
@@ -33,7 +34,7 @@ mod tests {
     fn address(peer: &str, lines: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append("x-forwarded-for", line.parse().unwrap());
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         let trusted = ["127.0.0.0/8".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
         client_address(peer.parse().unwrap(), &headers, &trusted).to_string()
@@ -47,6 +48,7 @@ mod tests {
         assert_eq!(address("127.0.0.1", &["6.6.6.6, 203.0.113.1, 10.0.0.2"]), "203.0.113.1");
         assert_eq!(address("127.0.0.1", &["6.6.6.6", "203.0.113.1"]), "203.0.113.1");
         assert_eq!(address("127.0.0.1", &["203.0.113.1, garbage"]), "127.0.0.1");
+        assert_eq!(address("127.0.0.1", &["\u{e9}, 203.0.113.1"]), "203.0.113.1");
         assert_eq!(address("127.0.0.1", &[]), "127.0.0.1");
         assert_eq!(address("127.0.0.1", &["10.0.0.7"]), "10.0.0.7");
     }

@@ -122,6 +122,11 @@ impl Server {
         self.address
     }
 
+    /// Waits for the control loop to end by itself, which only a bug can bring about.
+    pub async fn failed(&mut self) {
+        let _ = (&mut self.control).await;
+    }
+
     /// Stops accepting, tells every client when to reconnect, and waits until all are gone or `patience` is over.
     pub async fn drain(mut self, patience: Duration) {
         self.site.is_draining.store(true, Ordering::Release);

@@ -13,14 +13,14 @@ use crate::limits::milliseconds;
 use crate::message::{ClientMessage, ErrorCode, IceServer, Resume, ServerMessage};
 use crate::name::{BadName, RoomName, parse_name};
 use crate::seam::{Hello, Refusal, Rights, ToEdge, ToOwner};
-use crate::token::AccessClaims;
+use crate::token::{AccessClaims, CLOCK_LEEWAY};
 
 /// What is known of a newcomer who may go on to the room.
 struct Admission {
     room: RoomName,
     name: String,
     rights: Rights,
-    is_invited: bool,
+    invited_at: Option<Duration>,
     deferred: Option<Box<Refusal>>,
 }
 
@@ -40,7 +40,7 @@ impl Edge {
                 let retry_after_ms = retry_after.map(|wait| milliseconds(wait).max(1));
                 self.handle(ToEdge::Refuse { connection, cid, error, message, retry_after_ms, code });
             }
-            Ok(Admission { room, name, rights, is_invited, deferred }) => {
+            Ok(Admission { room, name, rights, invited_at, deferred }) => {
                 let proof = resume.as_ref().and_then(|Resume { participant_proof, .. }| participant_proof.as_deref());
                 let proven = proof.and_then(|proof| self.keys.check_proof(proof, &room));
                 if let Some(known) = self.connections.get_mut(&connection) {
@@ -56,7 +56,7 @@ impl Edge {
                     resume,
                     ice_servers,
                     rights,
-                    is_invited,
+                    invited_at,
                     deferred,
                     proven,
                 });
@@ -115,13 +115,13 @@ impl Edge {
         let room = RoomName::parse(room)
             .map_err(|why| (bad_name(ErrorCode::BadRoom, "the room's name", why, CloseCode::BadRoom), None))?;
         let invited = self.check_invite(invite, &room, now);
-        let is_invited = matches!(invited, Ok(true));
+        let invited_at = invited.as_ref().ok().copied().flatten();
         let token = token.filter(|token| !token.is_empty());
-        let (rights, fixed_name) = match token {
+        let rights = match token {
             Some(token) if self.keys.asks_for_tokens() => self.authenticate(&room, token, now)?,
-            _ => (Rights::default(), None),
+            _ => Rights::default(),
         };
-        let lacks_token = self.keys.asks_for_tokens() && token.is_none() && !is_invited;
+        let lacks_token = self.keys.asks_for_tokens() && token.is_none() && invited_at.is_none();
         let deferred = match invited {
             Err(refusal) => Some(refusal),
             Ok(_) if lacks_token => Some(no_token()),
@@ -131,27 +131,27 @@ impl Edge {
             Some(refusal) if !returns => return Err((refusal, None)),
             deferred => deferred.map(Box::new),
         };
-        let name = parse_name(fixed_name.as_deref().unwrap_or(name), self.limits.name_chars)
+        let name = parse_name(rights.fixed_name.as_deref().unwrap_or(name), self.limits.name_chars)
             .map_err(|why| (bad_name(ErrorCode::BadName, "your name", why, CloseCode::BadName), None))?;
-        Ok(Admission { room, name, rights, is_invited, deferred })
+        Ok(Admission { room, name, rights, invited_at, deferred })
     }
 
-    /// Whether the client comes with an invitation; an error if it is not good.
-    fn check_invite(&self, invite: Option<&str>, room: &RoomName, now: Instant) -> Result<bool, Refusal> {
-        let Some(invite) = invite.filter(|invite| !invite.is_empty()) else { return Ok(false) };
-        self.keys.check_invite(invite, room, self.wall_clock.at(now)).map(|()| true).map_err(|error| {
+    /// When the client's invitation was made, if it has one; an error if it is not good.
+    fn check_invite(&self, invite: Option<&str>, room: &RoomName, now: Instant) -> Result<Option<Duration>, Refusal> {
+        let Some(invite) = invite.filter(|invite| !invite.is_empty()) else { return Ok(None) };
+        self.keys.check_invite(invite, room, self.wall_clock.at(now)).map(Some).map_err(|error| {
             let message = format!("this invitation is not accepted: {error}; ask for another");
             Refusal::new(ErrorCode::BadInvite, message, CloseCode::BadInvite)
         })
     }
 
-    /// What the token says, and the name if the token decides it.
+    /// What the token says.
     fn authenticate(
         &mut self,
         room: &RoomName,
         token: &str,
         now: Instant,
-    ) -> Result<(Rights, Option<String>), (Refusal, Option<Duration>)> {
+    ) -> Result<Rights, (Refusal, Option<Duration>)> {
         let claims = self.keys.check_access(token, room, self.wall_clock.at(now)).map_err(|error| {
             let message = format!("this token is not accepted: {error}");
             let refusal = if error.is_forbidden {
@@ -166,16 +166,16 @@ impl Edge {
             let message = "too many joins of this identity; wait before the next".to_owned();
             return Err((Refusal::new(ErrorCode::RateLimited, message, CloseCode::RateLimited), Some(wait)));
         }
-        let name = claims.name.clone();
-        Ok((self.rights(claims, now), name))
+        Ok(self.rights(claims, now))
     }
 
     fn rights(&self, claims: AccessClaims, now: Instant) -> Rights {
-        let left = Duration::from_secs(claims.exp).saturating_sub(self.wall_clock.at(now));
+        let end = Duration::from_secs(claims.exp).saturating_add(CLOCK_LEEWAY);
+        let left = end.saturating_sub(self.wall_clock.at(now));
         Rights {
             identity: Some(claims.sub.into()),
             grants: claims.grants,
-            is_name_fixed: claims.name.is_some(),
+            fixed_name: claims.name,
             // A token that never really ends would overflow the clock.
             expires: now.checked_add(left),
         }

@@ -1,13 +1,13 @@
 //! Entering a room, and coming back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
 
 use super::{Owner, Timer};
 use crate::close::CloseCode;
 use crate::frame::Body;
-use crate::message::{ErrorCode, IceServer, Resume, ResumeFailure, ServerMessage};
+use crate::message::{ErrorCode, IceServer, LeaveReason, Resume, ResumeFailure, ServerMessage};
 use crate::name::RoomName;
 use crate::outbox::Lane;
 use crate::room::{Member, Room};
@@ -31,7 +31,7 @@ impl Owner {
             None => None,
             Some(resume) => match self.resumable(&resume, &hello) {
                 None => Some(ResumeFailure::UnknownSession),
-                Some(session) => return self.resume(connection, session, resume.last_seq, hello, now),
+                Some(session) => return self.resume(connection, session, resume, hello, now),
             },
         };
         let deferred = hello.deferred.take().map(|refusal| *refusal);
@@ -46,9 +46,13 @@ impl Owner {
                 code,
             });
         }
+        for surplus in self.rooms.get(&hello.room).map(Room::surplus_hidden).unwrap_or_default() {
+            self.end(surplus, LeaveReason::Lost, now);
+        }
+        let tokens_rule = self.keys.asks_for_tokens();
         let session = SessionId::from_bits(self.random_bits());
         let fresh = ParticipantId::from_bits(self.random_bits());
-        let room = self.rooms.entry(hello.room.clone()).or_insert_with(Room::new);
+        let room = self.rooms.entry(hello.room.clone()).or_insert_with(|| Room::new(tokens_rule));
         // Whoever proves to have been here keeps their id, so that their links outlive a restart of the server.
         let participant = hello.proven.filter(|id| room.member(*id).is_none()).unwrap_or(fresh);
         let mut member = Member {
@@ -70,7 +74,7 @@ impl Owner {
         let view = room.member(participant).map(Member::view);
         self.sessions.insert(session, Session::new(session, participant, hello.room.clone(), String::new()));
         self.watch_token(session, expires, now);
-        self.bind(connection, session, false);
+        self.bind(connection, session, None, false);
         self.welcome(session, hello.cid, Welcome::Fresh(failure), hello.ice_servers);
         if let Some(participant_view) = view {
             let joined = Body::new(&ServerMessage::ParticipantJoined { participant: participant_view });
@@ -90,7 +94,13 @@ impl Owner {
             let message = "a moderator sent you out of this room".to_owned();
             return Err(Refusal::new(ErrorCode::Removed, message, CloseCode::Removed));
         }
-        if room.is_locked && !hello.is_invited && !hello.rights.grants.moderate {
+        let is_void = |made: Duration| made < room.invites_from;
+        if hello.invited_at.is_some_and(is_void) && hello.rights.identity.is_none() {
+            let message = "this invitation ended when somebody was sent out; ask for another".to_owned();
+            return Err(Refusal::new(ErrorCode::BadInvite, message, CloseCode::BadInvite));
+        }
+        let is_invited = hello.invited_at.is_some_and(|made| !is_void(made));
+        if room.is_locked && !is_invited && !hello.rights.grants.moderate {
             let message = "this room is locked; ask somebody in it for an invitation".to_owned();
             return Err(Refusal::new(ErrorCode::RoomLocked, message, CloseCode::RoomLocked));
         }
@@ -114,14 +124,7 @@ impl Owner {
         (is_own && member.identity == hello.rights.identity).then_some(session.id)
     }
 
-    fn resume(
-        &mut self,
-        connection: ConnectionId,
-        id: SessionId,
-        last_seq: Option<u64>,
-        mut hello: Hello,
-        now: Instant,
-    ) {
+    fn resume(&mut self, connection: ConnectionId, id: SessionId, resume: Resume, mut hello: Hello, now: Instant) {
         let Some(participant) = self.sessions.get(&id).map(|session| session.participant) else { return };
         let Some(room) = self.rooms.get(&hello.room) else { return };
         let is_present = room.member(participant).is_some_and(|member| member.is_present);
@@ -137,31 +140,34 @@ impl Owner {
             });
         }
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let welcome = match last_seq {
+        let welcome = match resume.last_seq {
             None => Welcome::Reloaded,
             Some(seq) if !session.is_over_window && session.outbox.rewind(seq) => Welcome::CaughtUp,
             Some(_) => Welcome::Fresh(Some(ResumeFailure::WindowExceeded)),
         };
-        if !matches!(welcome, Welcome::CaughtUp) {
-            session.start_over();
-        }
-        if matches!(welcome, Welcome::Reloaded) {
-            session.forget_requests();
+        match welcome {
+            // What was missed is within the window, so it is owed whole, however long it takes the socket.
+            Welcome::CaughtUp => session.outbox.number_waiting(),
+            Welcome::Fresh(_) => session.start_over(),
+            Welcome::Reloaded => {
+                session.start_over();
+                session.forget_requests();
+            }
         }
         for timer in Timer::all(id) {
             self.deadlines.clear(timer);
         }
         let rights = std::mem::take(&mut hello.rights);
         self.watch_token(id, rights.expires, now);
-        self.bind(connection, id, !matches!(welcome, Welcome::Fresh(_)));
-        let ice_servers = std::mem::take(&mut hello.ice_servers);
+        self.bind(connection, id, Some(resume.secret), !matches!(welcome, Welcome::Fresh(_)));
+        let (cid, ice_servers) = (hello.cid, std::mem::take(&mut hello.ice_servers));
         // The client's own state comes first, so that a welcome with the room in it is up to date.
         let notice = self.show_again(participant, hello, rights);
-        self.welcome(id, None, welcome, ice_servers);
-        self.flush(id, now);
+        self.welcome(id, cid, welcome, ice_servers);
         if let Some((room, lane, body)) = notice {
             self.broadcast(&room, participant, lane, &body, now);
         }
+        self.flush(id, now);
     }
 
     /// Notes that somebody is back, under the name and with the media they have now; returns what the others are told.
@@ -169,9 +175,8 @@ impl Owner {
         let room = self.rooms.get_mut(&hello.room)?;
         let member = room.member_mut(id)?;
         let before = (member.is_present, member.view());
-        if !member.is_name_fixed {
-            member.name = hello.name;
-        }
+        // A name that the token decides is set with its rights.
+        member.name = hello.name;
         member.media = hello.media;
         member.set_rights(rights);
         (member.is_connected, member.is_present) = (true, true);
@@ -190,10 +195,10 @@ impl Owner {
         }
     }
 
-    fn bind(&mut self, connection: ConnectionId, id: SessionId, resumed: bool) {
+    fn bind(&mut self, connection: ConnectionId, id: SessionId, presented: Option<String>, resumed: bool) {
         let secret = format!("{:032x}{:032x}", self.random_bits(), self.random_bits());
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let before = session.bind(connection, secret);
+        let before = session.bind(connection, secret, presented);
         let (participant, room) = (session.participant, session.room.clone());
         let member = self.rooms.get(&room).and_then(|room| room.member(participant));
         let identity = member.and_then(|member| member.identity.clone());

@@ -44,13 +44,20 @@ impl Owner {
         whom: ParticipantId,
         now: Instant,
     ) -> Result<(), Refusal> {
+        let time = self.wall_clock.at(now) + Duration::from_millis(1);
         let ruled = self.ruled(room, by)?;
         if by == whom {
             return Err(Refusal(ErrorCode::Forbidden, "to go yourself, send leave".to_owned()));
         }
-        let member = ruled.member(whom).filter(|member| member.is_present).ok_or_else(Refusal::unknown_participant)?;
-        let sessions = member.sessions.clone();
-        ruled.remember_removed(whom);
+        ruled.member(whom).filter(|member| member.is_present).ok_or_else(Refusal::unknown_participant)?;
+        let mut sessions = Vec::new();
+        // Who is here twice goes twice.
+        for id in ruled.same_identity(whom).into_iter().filter(|id| *id != by) {
+            ruled.remember_removed(id);
+            sessions.extend(ruled.member(id).map(|member| member.sessions.clone()).unwrap_or_default());
+        }
+        // Otherwise an invitation that is still about would bring them back under no name.
+        ruled.invites_from = time;
         for id in sessions {
             if let Some(connection) = self.sessions.get(&id).and_then(|session| session.connection) {
                 let message = "a moderator sent you out of this room".to_owned();
@@ -95,13 +102,24 @@ impl Owner {
             let message = format!("an invitation lives from 1,000 to {} ms", milliseconds(most));
             return Err(Refusal(ErrorCode::BadFrame, message));
         }
-        let expires_at = self.wall_clock.at(now) + lifetime;
-        let invite = self.keys.mint_invite(room, expires_at);
+        let time = self.wall_clock.at(now);
+        let expires_at = time + lifetime;
+        let invite = self.keys.mint_invite(room, time, expires_at);
         Ok(ServerMessage::Invited { invite, expires_at_ms: milliseconds(expires_at) })
     }
 
     /// Takes over a newer token.
-    pub(super) fn refreshed(&mut self, id: SessionId, cid: Option<u64>, rights: Rights, now: Instant) {
+    pub(super) fn refreshed(
+        &mut self,
+        id: SessionId,
+        cid: Option<u64>,
+        ack: Option<u64>,
+        rights: Rights,
+        now: Instant,
+    ) {
+        if !self.is_new_request(id, cid, ack, now) {
+            return;
+        }
         let Some(session) = self.sessions.get(&id) else { return };
         let (participant, room) = (session.participant, session.room.clone());
         self.watch_token(id, rights.expires, now);

@@ -5,26 +5,20 @@ use std::time::Instant;
 use stoa_base_types::{ParticipantId, SessionId};
 
 use super::Owner;
+use crate::close::CloseCode;
 use crate::frame::Body;
 use crate::message::{ClientFrame, ClientMessage, ErrorCode, LeaveReason, MediaState, ServerMessage};
 use crate::name::{RoomName, parse_name};
 use crate::outbox::Lane;
+use crate::seam::ToEdge;
 
 impl Owner {
     pub(super) fn frame(&mut self, id: SessionId, frame: ClientFrame, now: Instant) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.confirm_secret();
-        if let Some(seq) = frame.ack {
-            session.outbox.acknowledge(seq);
+        if !self.is_new_request(id, frame.cid, frame.ack, now) {
+            return;
         }
+        let Some(session) = self.sessions.get(&id) else { return };
         let (participant, room) = (session.participant, session.room.clone());
-        if let Some(cid) = frame.cid
-            && session.is_repeated(cid)
-        {
-            let reply = session.reply_to(cid).unwrap_or_else(forgotten);
-            session.outbox.push(Lane::Control, Some(cid), reply);
-            return self.flush(id, now);
-        }
         let result = match frame.message {
             // The edge answers these two itself.
             ClientMessage::Hello { .. } | ClientMessage::Refresh { .. } | ClientMessage::Ack {} => return,
@@ -49,6 +43,20 @@ impl Owner {
             }
         };
         self.reply(id, frame.cid, result.map(|()| ServerMessage::Ok {}), now);
+    }
+
+    /// What every frame means beside its message; false if it was carried out before, and its reply is repeated.
+    pub(super) fn is_new_request(&mut self, id: SessionId, cid: Option<u64>, ack: Option<u64>, now: Instant) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
+        session.confirm_secret();
+        if let Some(seq) = ack {
+            session.outbox.acknowledge(seq);
+        }
+        let Some(cid) = cid.filter(|cid| session.is_repeated(*cid)) else { return true };
+        let reply = session.reply_to(cid).unwrap_or_else(forgotten);
+        session.outbox.push(Lane::Control, Some(cid), reply);
+        self.flush(id, now);
+        false
     }
 
     pub(super) fn rename(
@@ -98,8 +106,16 @@ impl Owner {
         let Some(addressee) = addressee.filter(|member| member.id != from) else {
             return Err(Refusal::unknown_participant());
         };
-        let body = Body::new(message);
-        for session in addressee.sessions.clone() {
+        let (body, sessions) = (Body::new(message), addressee.sessions.clone());
+        // Whoever reads slowly is not thrown off by those who send fast; the sender waits.
+        let half = self.limits.queue_bytes / 2;
+        let is_behind =
+            |id: &SessionId| self.sessions.get(id).is_some_and(|session| session.outbox.waiting_bytes() > half);
+        if sessions.iter().any(is_behind) {
+            let message = "the addressee has not taken what was sent before; wait and send again".to_owned();
+            return Err(Refusal(ErrorCode::RateLimited, message));
+        }
+        for session in sessions {
             self.push(session, Lane::Control, body.clone(), now);
         }
         Ok(())
@@ -127,6 +143,9 @@ impl Owner {
 
     pub(super) fn leave(&mut self, id: SessionId, cid: Option<u64>, now: Instant) {
         self.reply(id, cid, Ok(ServerMessage::Ok {}), now);
+        if let Some(connection) = self.sessions.get(&id).and_then(|session| session.connection) {
+            self.to_edge.push_back(ToEdge::Close { connection, code: CloseCode::Left });
+        }
         self.end(id, LeaveReason::Left, now);
     }
 }

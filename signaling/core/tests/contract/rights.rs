@@ -57,7 +57,8 @@ fn a_token_is_renewed_on_the_same_socket() {
     let mut world = guarded(Limits::default());
     let hello = json!({"room": "agora", "name": "Ada", "token": token("ada", 100, Grants::default())});
     let (ada, _) = world.hello(hello);
-    world.pass_secs(40);
+    // 60 s before the end, for which 5 s of leeway are given.
+    world.pass_secs(45);
     assert_eq!(world.got(ada, "token_expiring")[0]["expires_in_ms"], 60_000);
     for (bad, why) in [(token("eve", 600, moderator()), "sub"), ("junk".into(), "form")] {
         world.say(ada, json!({"type": "refresh", "token": bad, "cid": 1}));
@@ -104,6 +105,10 @@ fn a_name_in_the_token_is_the_name() {
     assert_eq!(welcome["room"]["participants"][0]["name"], "Ada L.");
     world.say(ada, json!({"type": "rename", "name": "Eve", "cid": 1}));
     assert_eq!(world.got(ada, "error")[0]["code"], "forbidden");
+    let (bob, _) = world.hello(json!({"room": "agora", "name": "Bob", "token": token("bob", 60, Grants::default())}));
+    let newer = AccessClaims { name: Some("Lady L.".into()), ..claims };
+    world.say(ada, json!({"type": "refresh", "token": mint(KEY, &newer).unwrap(), "cid": 2}));
+    assert_eq!(world.got(bob, "participant_changed")[0]["participant"]["name"], "Lady L.");
 }
 
 #[test]
@@ -165,6 +170,36 @@ fn whoever_is_removed_stays_out() {
     let secret = json!({"session": bobs["session"], "secret": bobs["resume_secret"], "last_seq": 0});
     let (again, _) = world.hello(json!({"room": "agora", "name": "B", "token": bobs_token, "resume": secret}));
     assert_eq!(world.closed[&again], CloseCode::Removed);
+}
+
+#[test]
+fn whoever_is_removed_goes_everywhere_and_does_not_return_as_a_guest() {
+    let mut world = guarded(Limits { room_participants: 4, ..Limits::default() });
+    let (ada, _) = world.hello(json!({"room": "agora", "name": "Ada", "token": token("ada", 600, moderator())}));
+    let bobs_token = token("bob", 600, Grants::default());
+    let bobs = [(); 2].map(|()| world.hello(json!({"room": "agora", "name": "Bob", "token": bobs_token})));
+    world.say(ada, json!({"type": "invite", "expires_in_ms": 60_000, "cid": 1}));
+    let old = world.got(ada, "invited")[0]["invite"].clone();
+    world.say(ada, json!({"type": "remove", "participant": bobs[0].1["participant"], "cid": 2}));
+    assert!(bobs.iter().all(|(socket, _)| world.closed[socket] == CloseCode::Removed));
+    let (guest, _) = world.hello(json!({"room": "agora", "name": "B", "invite": old}));
+    assert_eq!(refused(&world, guest), (json!("bad_invite"), CloseCode::BadInvite));
+    world.pass_secs(1);
+    world.say(ada, json!({"type": "invite", "expires_in_ms": 60_000, "cid": 3}));
+    let new = world.got(ada, "invited")[1]["invite"].clone();
+    assert_eq!(world.hello(json!({"room": "agora", "name": "Cyd", "invite": new})).1["type"], "welcome");
+}
+
+#[test]
+fn a_guest_never_moderates_where_tokens_rule() {
+    let mut world = guarded(Limits::default());
+    let (ada, _) = world.hello(json!({"room": "agora", "name": "Ada", "token": token("ada", 600, moderator())}));
+    world.say(ada, json!({"type": "invite", "expires_in_ms": 60_000, "cid": 1}));
+    let invite = world.got(ada, "invited")[0]["invite"].clone();
+    let (guest, _) = world.hello(json!({"room": "agora", "name": "Guest", "invite": invite}));
+    world.say(ada, json!({"type": "leave"}));
+    world.say(guest, json!({"type": "lock", "locked": true, "cid": 1}));
+    assert_eq!(world.got(guest, "error")[0]["code"], "forbidden");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A hand-driven control plane: sockets are numbers, time moves when told to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ pub(crate) struct World {
     pub(crate) pings: BTreeMap<u64, usize>,
     /// Sockets that take what they are given; the others never report a write.
     pub(crate) reads: bool,
+    pub(crate) deaf: BTreeSet<u64>,
     next: u64,
 }
 
@@ -36,6 +37,7 @@ impl World {
             closed: BTreeMap::new(),
             pings: BTreeMap::new(),
             reads: true,
+            deaf: BTreeSet::new(),
             next: 0,
         }
     }
@@ -125,14 +127,14 @@ impl World {
                 Action::Send(bytes) => {
                     let frame = serde_json::from_slice(&bytes).unwrap();
                     self.frames.entry(socket).or_default().push(frame);
-                    if self.reads {
+                    if self.reads && !self.deaf.contains(&socket) {
                         let written = Command::Written { connection: outgoing.connection, bytes: bytes.len() };
                         self.control.handle_command(written, self.now);
                     }
                 }
                 Action::Ping => {
                     *self.pings.entry(socket).or_default() += 1;
-                    if self.reads {
+                    if self.reads && !self.deaf.contains(&socket) {
                         let heard = Command::Heard { connection: outgoing.connection };
                         self.control.handle_command(heard, self.now);
                     }
