@@ -61,7 +61,8 @@ impl Owner {
             session.in_flight += bytes.len();
             self.to_edge.push_back(ToEdge::Send { connection, bytes });
         }
-        if session.outbox.is_drained() {
+        // What the socket was given and does not write counts as waiting too.
+        if session.outbox.is_drained() && session.in_flight == 0 {
             self.deadlines.clear(Timer::Stall(id));
         } else if session.in_flight + session.outbox.waiting_bytes() > self.limits.queue_bytes {
             self.cut_off(id, now);

@@ -185,6 +185,18 @@ fn a_reader_that_stalls_with_little_waiting_is_cut_off_in_time() {
 }
 
 #[test]
+fn a_reader_that_takes_not_even_one_frame_is_cut_off_in_time() {
+    let mut world = World::new(Limits::default());
+    let (ada, _) = world.enter("agora", "Ada");
+    world.deaf.insert(ada);
+    world.enter("agora", "Bob");
+    world.pass(Duration::from_millis(4_999));
+    assert!(!world.closed.contains_key(&ada));
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.closed[&ada], CloseCode::SlowReader);
+}
+
+#[test]
 fn a_silent_socket_is_asked_and_then_given_up() {
     let mut world = World::new(Limits::default());
     world.reads = false;
