@@ -7,7 +7,8 @@ SHELL := /bin/bash
 CARGO := cargo
 BUILD := --release --workspace --locked
 
-.PHONY: help run build test check format lint test-rust test-web test-browser bench-signaling types deny tools node clean
+.PHONY: help run build test check format lint test-rust test-web test-interop test-browser sweep crash bench-signaling bench-docs types deny \
+  tools interop rivals node clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -18,7 +19,7 @@ run: node ## Builds everything and serves it on http://localhost:8080
 build: node ## Builds the binary, web client included, into target/release/stoa
 	$(CARGO) build $(BUILD)
 
-test: tools check test-web test-rust test-browser ## Formatting, lints and every test; installs what is missing
+test: tools check test-web test-rust test-interop test-browser ## Formatting, lints and every test; installs what is missing
 	@echo "make test: all parts passed"
 
 check: format lint ## Formatting and lints
@@ -41,9 +42,25 @@ test-web: node ## Tests of the SDK, the provider and the app without a browser, 
 test-browser: tools build ## Calls and notes in real browsers
 	cd tests/browser && npx --no-install playwright test
 
-bench-signaling: node ## Measures the signaling server (5 minutes; best on an idle machine); docs/benchmarks.md says what it means
+test-interop: interop build ## Unmodified y-websocket, Hocuspocus, y-webrtc and pycrdt clients against the real binary
+	cd tests/interop && npm test --silent
+
+# Long searches; a bounded part of each is in test-rust.
+sweep: node ## 1,000,000 orders of delivery and 1,000,000 mutated updates, judged by Yjs and yrs (hours)
+	STOA_SWEEP=1000000 $(CARGO) test $(BUILD) -p stoa-crdt-sync-core
+
+crash: node ## 10,000 kills of the server under load, and as many power cuts below the database (hours)
+	STOA_CRASHES=10000 $(CARGO) test $(BUILD) -p stoa-crdt-sync-store
+	STOA_CRASHES=10000 $(CARGO) test $(BUILD) -p stoa --test binary killed
+
+bench-signaling: tools build ## Measures the signaling server (10 minutes; best on an idle machine); docs/benchmarks.md says what it means
 	$(CARGO) build --profile dist --locked -p stoa -p stoa-bench --bins --examples
 	target/dist/stoa-bench
+	cd tests/browser && npx --no-install playwright test -c bench.config.ts
+
+bench-docs: node rivals ## Measures documents beside Hocuspocus and y-websocket's server (10 minutes); docs/benchmarks.md says what it means
+	$(CARGO) build --profile dist --locked -p stoa -p stoa-bench --bins --examples
+	target/dist/stoa-bench-docs
 
 types: ## Writes the SDK's wire types from the Rust types
 	STOA_WRITE_TYPES=1 $(CARGO) test $(BUILD) -p stoa-signaling-core typescript
@@ -65,5 +82,14 @@ tools: node
 	@[ tests/browser/node_modules/.package-lock.json -nt tests/browser/package-lock.json ] || \
 	  (cd tests/browser && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund)
 
+# Other people's clients, from npm and PyPI.
+interop: node
+	@[ tests/interop/node_modules/.package-lock.json -nt tests/interop/package-lock.json ] || (cd tests/interop && npm ci --no-audit --no-fund)
+	@tests/interop/python.sh
+
+rivals:
+	@[ tests/interop/rivals/node_modules/.package-lock.json -nt tests/interop/rivals/package-lock.json ] || \
+	  (cd tests/interop/rivals && npm ci --no-audit --no-fund)
+
 clean: ## Removes what was built
-	rm -rf target web-client/node_modules web-client/*/dist tests/browser/node_modules tests/browser/test-results
+	rm -rf target web-client/node_modules web-client/*/dist tests/*/node_modules tests/interop/rivals/node_modules tests/browser/test-results

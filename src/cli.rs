@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Config(ConfigArguments),
     /// Signs an access token with the key in auth.key (STOA_AUTH_KEY) and prints it.
     Token(TokenArguments),
+    /// Looks after the documents in a data folder.
+    Docs(DocsArguments),
 }
 
 /// A flag beats the environment, which beats the file.
@@ -79,13 +81,13 @@ pub(crate) struct TokenArguments {
     /// What they may publish: a comma list of microphone, camera, screen, or none.
     #[arg(long, default_value = "microphone,camera,screen", value_parser = parse_publish)]
     pub(crate) publish: Publish,
-    /// What they may do with documents: none, read or write (told to clients, not enforced yet).
+    /// What they may do with documents: none, read or write.
     #[arg(long, default_value = "write", value_parser = parse_documents)]
     pub(crate) documents: DocumentsGrant,
-    /// They may not receive what others publish (told to clients, not enforced yet).
+    /// They may not receive what others publish.
     #[arg(long)]
     pub(crate) no_subscribe: bool,
-    /// They may not send data to others (told to clients, not enforced yet).
+    /// They may not send data to others.
     #[arg(long)]
     pub(crate) no_data: bool,
     /// They may mute, remove, lock and invite.
@@ -97,6 +99,45 @@ pub(crate) struct TokenArguments {
     /// Settings file that holds the key (STOA_CONFIG)
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DocsArguments {
+    #[command(subcommand)]
+    pub(crate) command: DocsCommand,
+    /// Folder in which everything is kept (STOA_DATA; default ./stoa-data)
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) data: Option<String>,
+    /// Settings file that names the folder (STOA_CONFIG)
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DocsCommand {
+    /// Writes a copy of all documents into a new file, also while a server runs.
+    Backup {
+        /// The file to make.
+        file: PathBuf,
+    },
+    /// Lists the documents: name, epoch, size in bytes, time of the last change; separated by tabs.
+    List,
+    /// Writes a document's whole state, a Yjs update (V1), into a new file, or to standard output.
+    Export {
+        /// Name of the document.
+        doc: String,
+        /// The file to make; - for standard output.
+        file: PathBuf,
+    },
+    /// Merges a Yjs update (V1) into a document; no server may be running on the folder.
+    Import {
+        /// Name of the document; made when missing.
+        doc: String,
+        /// The file to read; - for standard input.
+        file: PathBuf,
+    },
+    /// Reads everything and reports what is damaged; exit status 1 if anything is.
+    Verify,
 }
 
 /// What a token lets somebody publish.

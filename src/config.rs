@@ -1,6 +1,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use figment::Figment;
 use figment::error::Kind;
@@ -28,9 +29,21 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) mesh_max: usize,
+    pub(crate) documents: Documents,
+    pub(crate) admin_token: Option<String>,
     pub(crate) log_format: LogFormat,
     /// Keys that were set and have no effect in this version.
     pub(crate) unused: Vec<&'static str>,
+}
+
+/// How documents are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Documents {
+    pub(crate) commit_interval: Duration,
+    /// On disk, of all documents together, in bytes.
+    pub(crate) quota: Option<u64>,
+    /// Of one document, in bytes.
+    pub(crate) document_bytes: usize,
 }
 
 /// A setting that cannot be used: one line that names key, value and mend.
@@ -139,6 +152,8 @@ fn check(settings: &Settings) -> Result<Config, ConfigError> {
         data_dir: PathBuf::from(&settings.data.dir),
         tls: tls(settings)?,
         mesh_max,
+        documents: documents(settings)?,
+        admin_token: admin_token(settings)?,
         log_format,
         unused: unused(settings)?,
     })
@@ -176,11 +191,7 @@ fn unused(settings: &Settings) -> Result<Vec<&'static str>, ConfigError> {
         _ => {}
     }
     let defaults = Settings::default();
-    let set = [
-        ("relay", *relay != defaults.relay),
-        ("docs.commit_interval_ms", settings.docs != defaults.docs),
-        ("admin.token", settings.admin != defaults.admin),
-    ];
+    let set = [("relay", *relay != defaults.relay)];
     Ok(set.into_iter().filter_map(|(key, is_set)| is_set.then_some(key)).collect())
 }
 
@@ -216,6 +227,37 @@ fn auth_key(settings: &Settings) -> Result<Option<String>, ConfigError> {
     let Some(key) = settings.auth.key.as_ref().map(Word::to_text) else { return Ok(None) };
     token::check_key(&key).map_err(|why| ConfigError(format!("auth.key: (hidden) cannot be used; {why}")))?;
     Ok(Some(key))
+}
+
+fn documents(settings: &Settings) -> Result<Documents, ConfigError> {
+    let docs = &settings.docs;
+    if docs.commit_interval_ms > 1_000 {
+        return Err(bad(
+            "docs.commit_interval_ms",
+            &docs.commit_interval_ms.to_string(),
+            "write a number from 0 to 1000",
+        ));
+    }
+    let document_bytes = usize::try_from(docs.document_mb).ok().filter(|size| (1..=1_024).contains(size));
+    let document_bytes = document_bytes
+        .ok_or_else(|| bad("docs.document_mb", &docs.document_mb.to_string(), "write a number from 1 to 1024"))?
+        << 20;
+    let quota = docs.quota_mb.checked_mul(1 << 20);
+    let quota = quota
+        .ok_or_else(|| bad("docs.quota_mb", &docs.quota_mb.to_string(), "write a number of MiB, or 0 for no limit"))?;
+    let commit_interval = Duration::from_millis(docs.commit_interval_ms);
+    Ok(Documents { commit_interval, quota: Some(quota).filter(|quota| *quota > 0), document_bytes })
+}
+
+/// The token itself is never shown.
+fn admin_token(settings: &Settings) -> Result<Option<String>, ConfigError> {
+    let token = settings.admin.token.as_ref().map(Word::to_text);
+    if token.as_ref().is_some_and(|token| token.len() < 16) {
+        return Err(ConfigError(
+            "admin.token: (hidden) cannot be used; write at least 16 characters of a random text".into(),
+        ));
+    }
+    Ok(token)
 }
 
 fn rates(limits: &RateLimits) -> Result<RateLimits, ConfigError> {
@@ -295,6 +337,9 @@ mod tests {
             ("[relay]\nallow_peers = [\"10.0.0.0/33\"]", ["relay.allow_peers", "10.0.0.0/33", "192.0.2.0/24"]),
             ("[http]\nallowed_origins = [\"example.org\"]", ["http.allowed_origins", "example.org", "https://"]),
             ("[auth]\nkey = \"secret-words\"", ["auth.key", "hidden", "32 characters"]),
+            ("[admin]\ntoken = \"secret-words\"", ["admin.token", "hidden", "16 characters"]),
+            ("[docs]\ncommit_interval_ms = 5000", ["docs.commit_interval_ms", "\"5000\"", "0 to 1000"]),
+            ("[docs]\ndocument_mb = 0", ["docs.document_mb", "\"0\"", "1 to 1024"]),
             ("[log]\nformat = \"xml\"", ["log.format", "\"xml\"", "json"]),
         ];
         for (toml, parts) in cases {
@@ -318,7 +363,7 @@ mod tests {
 
     #[test]
     fn keys_of_parts_to_come_are_told() {
-        let config = read("[relay]\nsecret = 12345\nusers = { ada = \"x\" }\n[admin]\ntoken = \"t\"").unwrap();
-        assert_eq!(config.unused, ["relay", "admin.token"]);
+        let config = read("[relay]\nsecret = 12345\nusers = { ada = \"x\" }").unwrap();
+        assert_eq!(config.unused, ["relay"]);
     }
 }

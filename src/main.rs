@@ -5,6 +5,9 @@ mod assets;
 mod cli;
 mod commands;
 mod config;
+mod docs;
+mod documents;
+mod rights;
 mod settings;
 mod shutdown;
 mod telemetry;
@@ -14,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Arguments, Command, ConfigArguments, ServeArguments, TokenArguments};
+use crate::cli::{Arguments, Command, ConfigArguments, DocsArguments, ServeArguments, TokenArguments};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(Command::Token(token)) => mint(&token),
+        Some(Command::Docs(docs)) => look_after(&docs),
         None => run(&arguments.serve),
     }
 }
@@ -41,6 +45,24 @@ fn mint(arguments: &TokenArguments) -> ExitCode {
         Err(error) => {
             cli::complain(&error);
             ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn look_after(arguments: &DocsArguments) -> ExitCode {
+    let (data, config) = (arguments.data.clone(), arguments.config.clone());
+    let config = match config::load(&ServeArguments { data, config, ..ServeArguments::default() }) {
+        Ok(config) => config,
+        Err(error) => {
+            cli::complain(&error.to_string());
+            return ExitCode::from(USAGE);
+        }
+    };
+    match docs::run(&arguments.command, &config.data_dir) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            cli::complain(&error);
+            ExitCode::FAILURE
         }
     }
 }

@@ -116,11 +116,13 @@ impl Default for RateLimits {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Docs {
     pub(crate) commit_interval_ms: u64,
+    pub(crate) quota_mb: u64,
+    pub(crate) document_mb: u64,
 }
 
 impl Default for Docs {
     fn default() -> Self {
-        Self { commit_interval_ms: 5 }
+        Self { commit_interval_ms: 5, quota_mb: 0, document_mb: 64 }
     }
 }
 

@@ -3,19 +3,25 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use stoa_base_net::Group;
+use stoa_crdt_sync_server::Documents;
+use stoa_crdt_sync_server::rest::{Erasers, RestOptions};
 use stoa_signaling_core::Limits;
 use stoa_signaling_core::token::Keys;
 use stoa_signaling_server::{Server, StunAddress};
 use stoa_turn_relay_server::StunHandler;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::documents::{RoomChat, RoomDocuments};
+use crate::rights;
 use crate::shutdown::Signals;
 use crate::{assets, cli, telemetry};
 
@@ -32,7 +38,23 @@ pub(crate) fn serve(config: Config) -> Result<(), String> {
         .map_err(|error| format!("{error}; choose another address with --udp or STOA_UDP"))?;
     let stun = StunAddress { port: udp.addresses().first().map(SocketAddr::port), external: config.external_addresses };
     let is_secure = config.tls.is_some();
+    let keys = Keys::new(config.auth_key, server_key(&data_dir)?);
+    let documents = start_documents(&data_dir, config.documents)?;
+    let authorize = rights::authorize(keys.clone());
+    let has_admins = config.admin_token.is_some() || keys.asks_for_tokens();
+    let rest = RestOptions {
+        documents: documents.clone(),
+        authorize: authorize.clone(),
+        is_admin: has_admins.then(|| rights::is_admin(keys.clone(), config.admin_token)),
+        erasers: if keys.asks_for_tokens() { Erasers::Admins } else { Erasers::Writers },
+    };
+    let routes = stoa_crdt_sync_server::sockets(documents.clone(), authorize.clone())
+        .merge(stoa_crdt_sync_server::rest::router(rest))
+        .merge(stoa_crdt_sync_server::webrtc_signaling::router(authorize));
     let server = stoa_signaling_server::Config {
+        documents: Some(Arc::new(RoomDocuments(documents.clone()))),
+        chat: Some(Arc::new(RoomChat(documents.chat().clone()))),
+        routes,
         listen: config.http_listen,
         tls: config.tls,
         allowed_origins: config.allowed_origins,
@@ -46,7 +68,7 @@ pub(crate) fn serve(config: Config) -> Result<(), String> {
             ..Limits::default()
         },
         trusted_proxies: config.trusted_proxies,
-        keys: Keys::new(config.auth_key, server_key(&data_dir)?),
+        keys,
         seed: seed()?,
         assets: assets::find,
         render_metrics,
@@ -63,8 +85,14 @@ pub(crate) fn serve(config: Config) -> Result<(), String> {
             () = signals.requested() => {}
             () = server.failed() => return Err("signaling ended by itself; this is a bug, please report the log".to_owned()),
         }
+        let drained = async {
+            server.drain(DRAIN_PATIENCE).await;
+            if timeout(COMMIT_PATIENCE, documents.drain()).await.is_err() {
+                warn!("the disk did not take everything in time; what it did not take was never acknowledged");
+            }
+        };
         tokio::select! {
-            () = server.drain(DRAIN_PATIENCE) => {}
+            () = drained => {}
             () = signals.insisted() => {}
         }
         Ok(())
@@ -75,6 +103,14 @@ pub(crate) fn serve(config: Config) -> Result<(), String> {
         info!("stopped");
     }
     result
+}
+
+fn start_documents(data_dir: &Path, settings: config::Documents) -> Result<Documents, String> {
+    let mut config = stoa_crdt_sync_server::Config::new(data_dir);
+    config.commit_interval = settings.commit_interval;
+    config.limits.quota_bytes = settings.quota.unwrap_or(0);
+    config.limits.hub.document_bytes = settings.document_bytes;
+    Documents::start(&config).map_err(|error| error.to_string())
 }
 
 /// Tells the address to open and where the data is.
@@ -146,4 +182,6 @@ fn seed() -> Result<[u8; 32], String> {
 }
 
 /// Leaves time for the rest within the 10 s that a drain may take.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(8);
+const DRAIN_PATIENCE: Duration = Duration::from_secs(7);
+/// A disk that still refuses then keeps nobody waiting.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(2);

@@ -74,6 +74,19 @@ impl Client {
         }
     }
 
+    /// Waits for a binary message that is wanted, skipping everything else.
+    pub(crate) async fn hear_binary(&mut self, wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        loop {
+            match timeout(PATIENCE, self.0.next()).await.expect("the server says nothing") {
+                Some(Ok(Message::Binary(message))) if wanted(&message) => return message.to_vec(),
+                Some(Ok(Message::Close(frame))) => panic!("closed with {frame:?}"),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => panic!("{error}"),
+                None => panic!("the socket ended"),
+            }
+        }
+    }
+
     /// Lets the socket break without a close frame.
     pub(crate) fn break_off(self) {
         drop(self);

@@ -3,6 +3,8 @@
 
 mod boot;
 mod client;
+mod document;
+mod documents;
 mod faults;
 mod rights;
 mod server;

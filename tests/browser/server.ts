@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,6 +32,11 @@ export class Server {
       if (url !== undefined) return new Server(child, folder, url);
     }
     throw new Error('the server ended before it was ready');
+  }
+
+  /** Signs an access token; `options` are those of `stoa token`. */
+  token(key: string, ...options: string[]): string {
+    return execFileSync(BINARY, ['token', ...options], { env: { STOA_AUTH_KEY: key }, encoding: 'utf8' }).trim();
   }
 
   /** Ends it without a word to anybody. */

@@ -3,8 +3,10 @@
 
 mod datagram;
 mod deadline;
+mod doc;
 mod id;
 
 pub use datagram::{Arrival, Transmit};
 pub use deadline::Deadlines;
+pub use doc::{Access, DocName, DocNameError, Epoch, FollowerId};
 pub use id::{ConnectionId, IdError, ParticipantId, SessionId};

@@ -14,6 +14,11 @@ impl WallClock {
         Self { told_at: now, since_1970 }
     }
 
+    /// When it was told.
+    pub(crate) const fn made(&self) -> Instant {
+        self.told_at
+    }
+
     /// What it is at `now`.
     pub(crate) fn at(&self, now: Instant) -> Duration {
         self.since_1970 + now.saturating_duration_since(self.told_at)

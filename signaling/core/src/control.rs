@@ -9,7 +9,7 @@ use crate::clock::WallClock;
 use crate::close::CloseCode;
 use crate::edge::Edge;
 use crate::limits::Limits;
-use crate::message::IceServer;
+use crate::message::{ChatEntry, DocumentsGrant, IceServer};
 use crate::owner::Owner;
 use crate::seam::ToEdge;
 use crate::token::Keys;
@@ -51,6 +51,11 @@ pub enum Command {
         /// On which socket.
         connection: ConnectionId,
     },
+    /// A socket does not take what others than the control plane send on it.
+    TooSlow {
+        /// Which.
+        connection: ConnectionId,
+    },
     /// A WebSocket ping or pong arrived.
     Heard {
         /// On which socket.
@@ -70,8 +75,51 @@ pub enum Command {
         /// The client's close code, if it closed with one.
         code: Option<u16>,
     },
+    /// The chat's log answers [`ChatRequest::Append`].
+    ChatAppended {
+        /// Which.
+        request: u64,
+        /// The line's place and time (milliseconds since 1970), or why it is not kept.
+        result: Result<(u64, u64), String>,
+    },
+    /// The chat's log answers [`ChatRequest::Read`].
+    ChatRead {
+        /// Which.
+        request: u64,
+        /// Lines in order, and whether there are more before them; or why they cannot be read.
+        result: Result<(Vec<ChatEntry>, bool), String>,
+    },
     /// The process is about to end: send everybody away and accept nobody.
     Drain,
+}
+
+/// What the log of the chats is asked for. Each is answered once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChatRequest {
+    /// Keep a line; answered by [`Command::ChatAppended`] when it is on disk.
+    Append {
+        /// For the answer.
+        request: u64,
+        /// In which room.
+        room: String,
+        /// Who wrote it.
+        participant: ParticipantId,
+        /// Their name.
+        name: String,
+        /// What.
+        text: String,
+    },
+    /// Tell earlier lines; answered by [`Command::ChatRead`].
+    Read {
+        /// For the answer.
+        request: u64,
+        /// Of which room.
+        room: String,
+        /// Only lines before this one.
+        before: Option<u64>,
+        /// At most so many.
+        limit: u32,
+    },
 }
 
 /// Something to do with a socket.
@@ -87,13 +135,30 @@ pub struct Outgoing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// It now carries this session.
-    Bind(SessionId),
+    Bind(Bound),
+    /// What its participant may do with documents has changed.
+    Documents(DocumentsGrant),
     /// Send a text message (UTF-8).
     Send(Bytes),
     /// Send a WebSocket ping.
     Ping,
     /// Close it; nothing follows.
     Close(CloseCode),
+}
+
+/// Whom a socket speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// The session.
+    pub session: SessionId,
+    /// Its participant.
+    pub participant: ParticipantId,
+    /// Their room.
+    pub room: String,
+    /// Who they are to the application, where tokens are asked for.
+    pub identity: Option<Box<str>>,
+    /// What they may do with documents.
+    pub documents: DocumentsGrant,
 }
 
 /// A fact for logs and counters.
@@ -158,10 +223,13 @@ impl Control {
             }
             Command::Text { connection, text } => self.edge.text(connection, &text, now),
             Command::Binary { connection } => self.edge.binary(connection),
+            Command::TooSlow { connection } => self.edge.too_slow(connection),
             Command::TooLarge { connection } => self.edge.too_large(connection),
             Command::Heard { connection } => self.edge.heard(connection, now),
             Command::Written { connection, bytes } => self.edge.written(connection, bytes),
             Command::Closed { connection, code } => self.edge.closed(connection, code),
+            Command::ChatAppended { request, result } => self.owner.chat_appended(request, result, now),
+            Command::ChatRead { request, result } => self.owner.chat_read(request, result, now),
             Command::Drain => self.edge.drain(|| self.owner.random()),
         }
         self.settle(now);
@@ -177,6 +245,11 @@ impl Control {
     /// Takes the next thing to do with a socket.
     pub fn poll_transmit(&mut self) -> Option<Outgoing> {
         self.edge.poll_outgoing()
+    }
+
+    /// Takes the next question to the log of the chats.
+    pub fn poll_chat(&mut self) -> Option<ChatRequest> {
+        self.owner.poll_chat()
     }
 
     /// Takes the next fact.
@@ -220,7 +293,7 @@ impl Control {
             }),
             ToEdge::Ended { session } => self.events.push_back(Event::SessionEnded { session: *session }),
             ToEdge::Refuse { code, .. } => self.events.push_back(Event::Refused { code: *code }),
-            ToEdge::Send { .. } | ToEdge::Close { .. } => {}
+            ToEdge::Send { .. } | ToEdge::Close { .. } | ToEdge::Documents { .. } => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use stoa_base_types::{ConnectionId, Deadlines, SessionId};
 use self::address::AddressBlock;
 use crate::clock::WallClock;
 use crate::close::CloseCode;
-use crate::control::{Action, Outgoing};
+use crate::control::{self, Action, Outgoing};
 use crate::frame::{self, Body, Unreadable};
 use crate::limits::{Limits, milliseconds};
 use crate::message::{ClientFrame, ClientMessage, ErrorCode, IceServer, ServerMessage};
@@ -29,6 +29,8 @@ pub(crate) struct Edge {
     keys: Keys,
     wall_clock: WallClock,
     addresses: Buckets<AddressBlock>,
+    /// Open sockets of each address that is counted.
+    open_from: BTreeMap<AddressBlock, usize>,
     identities: Buckets<Box<str>>,
     to_owner: VecDeque<ToOwner>,
     outgoing: VecDeque<Outgoing>,
@@ -40,6 +42,8 @@ struct Connection {
     heard: Instant,
     bucket: Bucket,
     refused: u32,
+    /// Where it comes from, if that is counted.
+    block: Option<AddressBlock>,
 }
 
 #[derive(Debug)]
@@ -77,6 +81,7 @@ impl Edge {
             keys,
             wall_clock,
             addresses: Buckets::default(),
+            open_from: BTreeMap::new(),
             identities: Buckets::default(),
             to_owner: VecDeque::new(),
             outgoing: VecDeque::new(),
@@ -99,8 +104,17 @@ impl Edge {
         if let Err(wait) = self.take_from_address(address, now) {
             return self.refuse_at_the_door(connection, wait);
         }
+        let block = address.and_then(AddressBlock::of);
+        if let Some(block) = block {
+            let open = self.open_from.entry(block).or_default();
+            if *open >= self.limits.address_connections {
+                return self.refuse_at_the_door(connection, self.limits.hello_timeout);
+            }
+            *open += 1;
+        }
         let stage = Stage::Greeting { ice_servers };
-        self.connections.insert(connection, Connection { stage, heard: now, bucket: Bucket::new(now), refused: 0 });
+        let connection_state = Connection { stage, heard: now, bucket: Bucket::new(now), refused: 0, block };
+        self.connections.insert(connection, connection_state);
         self.deadlines.set(Timer::Hello(connection), now + self.limits.hello_timeout);
     }
 
@@ -124,9 +138,13 @@ impl Edge {
         }
     }
 
-    /// A frame that is not text: the protocol has none yet.
+    /// A binary message on a socket that carries no session yet, or has no documents.
     pub(crate) fn binary(&mut self, connection: ConnectionId) {
         self.close(connection, CloseCode::ProtocolError);
+    }
+
+    pub(crate) fn too_slow(&mut self, connection: ConnectionId) {
+        self.close(connection, CloseCode::SlowReader);
     }
 
     pub(crate) fn too_large(&mut self, connection: ConnectionId) {
@@ -176,12 +194,15 @@ impl Edge {
 
     pub(crate) fn handle(&mut self, message: ToEdge) {
         match message {
-            ToEdge::Bind { connection, session, room, identity, .. } => {
+            ToEdge::Bind { connection, session, participant, room, identity, documents, resumed: _ } => {
                 if let Some(known) = self.connections.get_mut(&connection) {
+                    let (name, who) = (room.to_string(), identity.clone());
                     known.stage = Stage::Bound(Box::new(Bound { session, room, identity }));
-                    self.emit(connection, Action::Bind(session));
+                    let bound = control::Bound { session, participant, room: name, identity: who, documents };
+                    self.emit(connection, Action::Bind(bound));
                 }
             }
+            ToEdge::Documents { connection, documents } => self.emit(connection, Action::Documents(documents)),
             ToEdge::Send { connection, bytes } => self.emit(connection, Action::Send(bytes)),
             ToEdge::Refuse { connection, cid, error, message, retry_after_ms, code } => {
                 let body = Body::new(&ServerMessage::Error { code: error, message, retry_after_ms });
@@ -302,7 +323,16 @@ impl Edge {
     fn remove(&mut self, connection: ConnectionId) -> Option<Connection> {
         self.deadlines.clear(Timer::Hello(connection));
         self.deadlines.clear(Timer::Heartbeat(connection));
-        self.connections.remove(&connection)
+        let removed = self.connections.remove(&connection)?;
+        if let Some(block) = removed.block
+            && let Some(open) = self.open_from.get_mut(&block)
+        {
+            *open -= 1;
+            if *open == 0 {
+                self.open_from.remove(&block);
+            }
+        }
+        Some(removed)
     }
 
     fn session(&self, connection: ConnectionId) -> Option<SessionId> {

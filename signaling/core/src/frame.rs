@@ -11,8 +11,9 @@ pub(crate) struct Body(Bytes);
 
 impl Body {
     pub(crate) fn new(message: &ServerMessage) -> Self {
-        // A derived Serialize of strings, numbers and booleans has no way to fail.
-        Self(serde_json::to_vec(message).unwrap_or_default().into())
+        // A derived Serialize of strings, numbers and booleans has no way to fail. A body may wait for long, so it keeps no
+        // more memory than its text.
+        Self(serde_json::to_vec(message).unwrap_or_default().into_boxed_slice().into())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -70,7 +71,7 @@ struct Probe {
     cid: Option<u64>,
 }
 
-const KNOWN_TYPES: [&str; 13] = [
+const KNOWN_TYPES: [&str; 16] = [
     "hello",
     "ack",
     "ping",
@@ -82,6 +83,9 @@ const KNOWN_TYPES: [&str; 13] = [
     "remove",
     "lock",
     "invite",
+    "chat",
+    "chat_history",
+    "set_chat",
     "description",
     "candidate",
 ];

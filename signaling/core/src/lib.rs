@@ -48,5 +48,5 @@ mod typescript;
 
 pub use clock::WallClock;
 pub use close::CloseCode;
-pub use control::{Action, Command, Control, Event, Outgoing, Stats};
+pub use control::{Action, Bound, ChatRequest, Command, Control, Event, Outgoing, Stats};
 pub use limits::Limits;

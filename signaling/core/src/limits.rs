@@ -33,6 +33,10 @@ pub struct Limits {
     pub resume_bytes: usize,
     /// Frames kept for a resume.
     pub resume_frames: usize,
+    /// Bytes kept for all sessions together; beyond it, who keeps more than a fair share loses the right to resume.
+    pub kept_bytes: usize,
+    /// That share.
+    pub kept_share_bytes: usize,
     /// How long a session without a socket may be resumed.
     pub resume_window: Duration,
     /// From a closed page to its participant leaving.
@@ -49,10 +53,18 @@ pub struct Limits {
     pub address_rate: u32,
     /// Sockets that may come from one address at once.
     pub address_burst: u32,
+    /// Most open sockets of one address.
+    pub address_connections: usize,
     /// Sustained joins per second of one identity.
     pub identity_rate: u32,
     /// Joins of one identity that may come at once.
     pub identity_burst: u32,
+    /// Longest message of the chat, in Unicode scalar values.
+    pub chat_chars: usize,
+    /// Sustained messages per second of one session.
+    pub chat_rate: u32,
+    /// Messages that one session may write at once.
+    pub chat_burst: u32,
     /// Longest life of an invitation.
     pub invite_lifetime: Duration,
     /// How long before its end a token is announced to expire.
@@ -83,15 +95,17 @@ impl Default for Limits {
             hello_timeout: Duration::from_secs(5),
             name_chars: 64,
             connections: 100_000,
-            rooms: 20_000,
+            rooms: 100_000,
             room_participants: 2,
             heartbeat: Duration::from_secs(15),
             silence: Duration::from_secs(20),
-            queue_bytes: 256 * 1024,
-            stall_timeout: Duration::from_secs(5),
-            in_flight_bytes: 64 * 1024,
+            queue_bytes: 128 * 1024,
+            stall_timeout: Duration::from_secs(4),
+            in_flight_bytes: 32 * 1024,
             resume_bytes: 1024 * 1024,
             resume_frames: 1024,
+            kept_bytes: 256 * 1024 * 1024,
+            kept_share_bytes: 64 * 1024,
             resume_window: Duration::from_secs(120),
             leave_grace: Duration::from_secs(5),
             lost_grace: Duration::from_secs(10),
@@ -100,8 +114,12 @@ impl Default for Limits {
             refused_frames: 64,
             address_rate: 20,
             address_burst: 200,
+            address_connections: 1_000,
             identity_rate: 1,
             identity_burst: 20,
+            chat_chars: 4_000,
+            chat_rate: 2,
+            chat_burst: 10,
             invite_lifetime: Duration::from_secs(30 * 24 * 3600),
             token_notice: Duration::from_secs(60),
             reconnect_spread: Duration::from_secs(5),

@@ -2,8 +2,14 @@
 //!
 //! Unknown fields are ignored, unknown types are refused. The TypeScript types of the SDK are generated from here.
 
+mod chat;
+mod rights;
+
 use serde::{Deserialize, Serialize};
 use stoa_base_types::{ParticipantId, SessionId};
+
+pub use self::chat::ChatEntry;
+pub use self::rights::{DocumentsGrant, Grants, ParticipantRights};
 
 /// A frame from a browser: the envelope and one message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +103,27 @@ pub enum ClientMessage {
         /// How long it shall be good, in milliseconds.
         expires_in_ms: u64,
     },
+    /// Writes into the room's chat; everybody gets it as `chat`, oneself included.
+    Chat {
+        /// 1 to 4,000 Unicode scalar values.
+        text: String,
+    },
+    /// Asks for what was written before; answered by `chat_entries`.
+    ChatHistory {
+        /// Only what comes before this `seq`; absent: the newest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        before: Option<u64>,
+        /// At most so many, 50 if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        limit: Option<u32>,
+    },
+    /// Switches the room's chat on or off. Moderators only.
+    SetChat {
+        /// Whether people may write.
+        enabled: bool,
+    },
     /// Hands an SDP description to another participant of the room.
     Description {
         /// Who shall get it.
@@ -149,52 +176,6 @@ pub enum Source {
     Camera,
     /// A shared screen, with its sound.
     Screen,
-}
-
-/// What a participant may do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Grants {
-    /// What they may publish.
-    pub publish: Vec<Source>,
-    /// Whether they may receive what others publish.
-    pub subscribe: bool,
-    /// Whether they may send data to others.
-    pub data: bool,
-    /// What they may do with documents.
-    pub documents: DocumentsGrant,
-    /// Whether they may mute, remove, lock and invite.
-    pub moderate: bool,
-    /// Whether they may use the admin endpoints.
-    pub admin: bool,
-}
-
-/// What a participant may do with documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub enum DocumentsGrant {
-    /// Nothing.
-    None,
-    /// Read.
-    Read,
-    /// Read and write.
-    Write,
-}
-
-impl Default for Grants {
-    /// What anybody may do who may enter: everything but to rule.
-    fn default() -> Self {
-        Self {
-            publish: vec![Source::Microphone, Source::Camera, Source::Screen],
-            subscribe: true,
-            data: true,
-            documents: DocumentsGrant::Write,
-            moderate: false,
-            admin: false,
-        }
-    }
 }
 
 /// What a participant publishes.
@@ -331,6 +312,20 @@ pub enum ServerMessage {
     RoomChanged {
         /// Whether newcomers need an invitation.
         locked: bool,
+        /// Whether people may write into the chat.
+        chat_enabled: bool,
+    },
+    /// Somebody wrote into the room's chat.
+    Chat {
+        /// What.
+        entry: ChatEntry,
+    },
+    /// Answers `chat_history`.
+    ChatEntries {
+        /// In order.
+        entries: Vec<ChatEntry>,
+        /// Whether there is more before them.
+        more: bool,
     },
     /// A moderator switched off what the client publishes. The client may switch it on again.
     Muted {
@@ -397,6 +392,8 @@ pub struct RoomState {
     pub topology: Topology,
     /// Whether newcomers need an invitation.
     pub locked: bool,
+    /// Whether people may write into the chat.
+    pub chat_enabled: bool,
     /// Everybody present in order of arrival, the client itself included.
     pub participants: Vec<Participant>,
 }
@@ -435,6 +432,10 @@ pub struct Participant {
     pub connected: bool,
     /// Whether they may mute, remove, lock and invite.
     pub moderator: bool,
+    /// Absent for somebody who may receive media, send data and write documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub rights: Option<ParticipantRights>,
 }
 
 /// An entry of `RTCConfiguration.iceServers`.
@@ -529,4 +530,8 @@ pub enum ErrorCode {
     BadInvite,
     /// A moderator sent the client out.
     Removed,
+    /// A moderator switched the chat off.
+    ChatDisabled,
+    /// The server cannot do it at the moment, as when its disk is full.
+    Unavailable,
 }

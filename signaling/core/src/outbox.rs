@@ -80,6 +80,9 @@ impl Outbox {
             Some(waiting) => waiting,
             None => self.state.pop_front()?.1,
         };
+        if self.control.is_empty() && self.control.capacity() > IDLE_CAPACITY {
+            self.control = VecDeque::new();
+        }
         let bytes = self.number(waiting);
         self.given += 1;
         // A client that never acknowledges loses the right to resume, not the connection.
@@ -139,6 +142,18 @@ impl Outbox {
         self.waiting_bytes
     }
 
+    /// Bytes of everything that is kept.
+    pub(crate) const fn kept_bytes(&self) -> usize {
+        self.waiting_bytes + self.numbered_bytes
+    }
+
+    /// Lets go of what the socket was given, oldest first, until no more than `share` is kept of it.
+    pub(crate) fn shed(&mut self, share: usize) {
+        while self.numbered_bytes > share && self.given > 0 {
+            self.drop_oldest();
+        }
+    }
+
     /// Whether the present socket has everything.
     pub(crate) fn is_drained(&self) -> bool {
         self.given == self.numbered.len() && self.control.is_empty() && self.state.is_empty()
@@ -149,8 +164,14 @@ impl Outbox {
             self.numbered_bytes -= frame.bytes.len();
             self.given = self.given.saturating_sub(1);
         }
+        if self.numbered.is_empty() && self.numbered.capacity() > IDLE_CAPACITY {
+            self.numbered = VecDeque::new();
+        }
     }
 }
+
+/// Places that an empty queue may keep: sessions idle far more than they burst.
+const IDLE_CAPACITY: usize = 16;
 
 #[cfg(test)]
 mod tests {

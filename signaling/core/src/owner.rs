@@ -1,4 +1,5 @@
 mod arrival;
+mod chat;
 mod delivery;
 mod moderation;
 mod requests;
@@ -10,8 +11,10 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use stoa_base_types::{ConnectionId, Deadlines, SessionId};
 
+use self::chat::PendingChat;
 use crate::clock::WallClock;
 use crate::close::CloseCode;
+use crate::control::ChatRequest;
 use crate::limits::Limits;
 use crate::message::{LeaveReason, ServerMessage};
 use crate::name::RoomName;
@@ -26,11 +29,18 @@ pub(crate) struct Owner {
     limits: Limits,
     keys: Keys,
     wall_clock: WallClock,
+    started: Instant,
     random: ChaCha20Rng,
     rooms: BTreeMap<RoomName, Room>,
     sessions: BTreeMap<SessionId, Session>,
     deadlines: Deadlines<Timer>,
+    /// What all outboxes keep together.
+    kept_bytes: usize,
     to_edge: VecDeque<ToEdge>,
+    /// For whoever keeps the chat.
+    chat_requests: VecDeque<ChatRequest>,
+    pending_chats: BTreeMap<u64, PendingChat>,
+    last_chat_request: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,11 +71,16 @@ impl Owner {
             limits,
             keys,
             wall_clock,
+            started: wall_clock.made(),
             random: ChaCha20Rng::from_seed(seed),
             rooms: BTreeMap::new(),
             sessions: BTreeMap::new(),
             deadlines: Deadlines::new(),
+            kept_bytes: 0,
             to_edge: VecDeque::new(),
+            chat_requests: VecDeque::new(),
+            pending_chats: BTreeMap::new(),
+            last_chat_request: 0,
         }
     }
 
@@ -116,6 +131,10 @@ impl Owner {
 
     pub(crate) fn poll_edge(&mut self) -> Option<ToEdge> {
         self.to_edge.pop_front()
+    }
+
+    pub(crate) fn poll_chat(&mut self) -> Option<ChatRequest> {
+        self.chat_requests.pop_front()
     }
 
     pub(crate) fn set_wall_clock(&mut self, wall_clock: WallClock) {
@@ -174,6 +193,7 @@ impl Owner {
             self.deadlines.clear(timer);
         }
         let Some(session) = self.sessions.remove(&id) else { return };
+        self.kept_bytes -= session.counted_bytes;
         self.to_edge.push_back(ToEdge::Ended { session: id });
         let Some(room) = self.rooms.get_mut(&session.room) else { return };
         let gone = room.remove_session(id, session.participant);

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use stoa_base_types::{ParticipantId, SessionId};
 
-use crate::message::{Grants, MediaState, Participant, RoomState, Source, Topology, TopologyMode};
+use crate::message::{DocumentsGrant, Grants, MediaState, Participant, RoomState, Source, Topology, TopologyMode};
 use crate::name::RoomName;
 use crate::seam::Rights;
 
@@ -17,6 +17,8 @@ pub(crate) struct Room {
     tokens_rule: bool,
     /// Newcomers need an invitation.
     pub(crate) is_locked: bool,
+    /// People may write into the chat.
+    pub(crate) is_chat_on: bool,
     /// Older invitations (by the time of day they were made) are void: somebody was sent out since.
     pub(crate) invites_from: Duration,
     /// Whom a moderator sent out, while the room lasts.
@@ -41,6 +43,8 @@ pub(crate) struct Member {
     /// Shown to the others. A participant whose socket stays lost is hidden, and may still come back.
     pub(crate) is_present: bool,
     pub(crate) is_moderator: bool,
+    /// They moderated before the server restarted.
+    pub(crate) has_proven_rank: bool,
     pub(crate) identity: Option<Box<str>>,
     pub(crate) grants: Grants,
     /// The token decides the name.
@@ -56,6 +60,7 @@ impl Member {
             media: self.media,
             connected: self.is_connected,
             moderator: self.is_moderator,
+            rights: self.grants.on_view(),
         }
     }
 
@@ -78,6 +83,11 @@ impl Member {
         }
     }
 
+    /// Who may not send data may not send documents either.
+    pub(crate) fn documents(&self) -> DocumentsGrant {
+        if self.grants.data { self.grants.documents } else { DocumentsGrant::None }
+    }
+
     pub(crate) fn set_rights(&mut self, rights: Rights) {
         if rights.identity.is_some() {
             self.is_moderator = rights.grants.moderate;
@@ -98,6 +108,7 @@ impl Room {
             members: Vec::new(),
             tokens_rule,
             is_locked: false,
+            is_chat_on: true,
             invites_from: Duration::ZERO,
             removed: VecDeque::new(),
         }
@@ -108,6 +119,7 @@ impl Room {
             name: name.to_string(),
             topology: self.topology,
             locked: self.is_locked,
+            chat_enabled: self.is_chat_on,
             participants: self.members.iter().filter(|member| member.is_present).map(Member::view).collect(),
         }
     }
@@ -121,6 +133,10 @@ impl Room {
     }
 
     pub(crate) fn add(&mut self, member: Member) {
+        // Most rooms are small, and a vector would begin with space for four.
+        if self.members.len() < 4 {
+            self.members.reserve_exact(1);
+        }
         self.members.push(member);
     }
 
@@ -148,6 +164,24 @@ impl Room {
         let successor = self.members.iter_mut().find(|member| member.is_present)?;
         successor.is_moderator = true;
         Some(successor.id)
+    }
+
+    /// Gives back its rank to somebody who moderated before a restart, and takes it from those who only returned earlier; returns
+    /// these.
+    pub(crate) fn restore_moderator(&mut self, id: ParticipantId) -> Vec<ParticipantId> {
+        if self.tokens_rule {
+            return Vec::new();
+        }
+        let mut demoted = Vec::new();
+        for member in &mut self.members {
+            if member.id == id {
+                (member.is_moderator, member.has_proven_rank) = (true, true);
+            } else if member.is_moderator && !member.has_proven_rank {
+                member.is_moderator = false;
+                demoted.push(member.id);
+            }
+        }
+        demoted
     }
 
     /// Keeps in mind that somebody may not come back.
@@ -186,6 +220,12 @@ impl Room {
     /// Every session in the room.
     pub(crate) fn sessions(&self) -> Vec<SessionId> {
         self.members.iter().flat_map(|member| member.sessions.iter().copied()).collect()
+    }
+
+    /// Every session whose participant may take part in the chat.
+    pub(crate) fn chatters(&self) -> Vec<SessionId> {
+        let may = self.members.iter().filter(|member| member.grants.data);
+        may.flat_map(|member| member.sessions.iter().copied()).collect()
     }
 
     /// Every session in the room but those of one participant.

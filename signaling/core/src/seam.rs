@@ -7,8 +7,9 @@ use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
 
 use crate::close::CloseCode;
 use crate::frame::Unreadable;
-use crate::message::{ClientFrame, ErrorCode, Grants, IceServer, MediaState, Resume};
+use crate::message::{ClientFrame, DocumentsGrant, ErrorCode, Grants, IceServer, MediaState, Resume};
 use crate::name::RoomName;
+use crate::token::Proven;
 
 /// From the node that holds the socket to the one that owns the room.
 #[derive(Debug)]
@@ -76,8 +77,8 @@ pub(crate) struct Hello {
     pub(crate) invited_at: Option<Duration>,
     /// Holds unless the client proves to own a session: an invitation may have expired since it opened the door.
     pub(crate) deferred: Option<Box<Refusal>>,
-    /// The id that the client proves to have had in this room.
-    pub(crate) proven: Option<ParticipantId>,
+    /// Whom the client proves to have been in this room.
+    pub(crate) proven: Option<Proven>,
 }
 
 /// From the owner of the room to the node that holds the socket.
@@ -90,8 +91,11 @@ pub(crate) enum ToEdge {
         participant: ParticipantId,
         room: RoomName,
         identity: Option<Box<str>>,
+        documents: DocumentsGrant,
         resumed: bool,
     },
+    /// What the participant of this socket may do with documents has changed.
+    Documents { connection: ConnectionId, documents: DocumentsGrant },
     /// A frame for the socket.
     Send { connection: ConnectionId, bytes: Bytes },
     /// The `hello` is refused: an error frame, then the close.

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
 use subtle::ConstantTimeEq;
@@ -6,6 +7,7 @@ use subtle::ConstantTimeEq;
 use crate::frame::Body;
 use crate::name::RoomName;
 use crate::outbox::Outbox;
+use crate::rate::Bucket;
 
 /// One client's numbered conversation. It outlives its socket for the length of the resume window.
 #[derive(Debug)]
@@ -19,11 +21,22 @@ pub(crate) struct Session {
     pub(crate) in_flight: usize,
     /// More was missed than is kept.
     pub(crate) is_over_window: bool,
+    /// What the owner has counted of its outbox.
+    pub(crate) counted_bytes: usize,
     secret: Box<str>,
     /// Still good while the client has shown no sign of knowing the new one: its `welcome` may have been lost.
     previous_secret: Option<Box<str>>,
     last_cid: u64,
     replies: VecDeque<(u64, Body)>,
+    chat: Option<Box<Chat>>,
+}
+
+/// What is kept of somebody who takes part in the chat.
+#[derive(Debug)]
+struct Chat {
+    bucket: Bucket,
+    /// Requests that the log has not answered yet.
+    expected: Vec<Option<u64>>,
 }
 
 impl Session {
@@ -36,10 +49,12 @@ impl Session {
             outbox: Outbox::default(),
             in_flight: 0,
             is_over_window: false,
+            counted_bytes: 0,
             secret: secret.into(),
             previous_secret: None,
             last_cid: 0,
             replies: VecDeque::new(),
+            chat: None,
         }
     }
 
@@ -95,6 +110,39 @@ impl Session {
         self.replies.iter().find(|(replied, _)| *replied == cid).map(|(_, body)| body.clone())
     }
 
+    /// How fast the session writes into the chat.
+    pub(crate) fn chat_bucket(&mut self, now: Instant) -> &mut Bucket {
+        &mut self.chat(now).bucket
+    }
+
+    /// Notes a request whose reply comes later; false if too many do.
+    pub(crate) fn expect(&mut self, cid: Option<u64>, now: Instant) -> bool {
+        let expected = &mut self.chat(now).expected;
+        let has_space = expected.len() < MAX_EXPECTED;
+        if has_space {
+            expected.push(cid);
+        }
+        has_space
+    }
+
+    /// Whether a request's reply is still to come.
+    pub(crate) fn is_expected(&self, cid: u64) -> bool {
+        self.chat.as_ref().is_some_and(|chat| chat.expected.contains(&Some(cid)))
+    }
+
+    /// The reply to a request is there.
+    pub(crate) fn settle(&mut self, cid: Option<u64>) {
+        if let Some(chat) = &mut self.chat
+            && let Some(at) = chat.expected.iter().position(|expected| *expected == cid)
+        {
+            chat.expected.swap_remove(at);
+        }
+    }
+
+    fn chat(&mut self, now: Instant) -> &mut Chat {
+        self.chat.get_or_insert_with(|| Box::new(Chat { bucket: Bucket::new(now), expected: Vec::new() }))
+    }
+
     /// Keeps a reply for the case that its request is repeated.
     pub(crate) fn remember_reply(&mut self, cid: u64, body: Body) {
         self.last_cid = self.last_cid.max(cid);
@@ -107,3 +155,5 @@ impl Session {
 
 /// Requests whose replies are remembered. A client has few of them open at a time.
 const MAX_REPLIES: usize = 32;
+/// Requests of one session that may wait for the log of the chat.
+const MAX_EXPECTED: usize = 8;

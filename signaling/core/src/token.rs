@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use stoa_base_types::ParticipantId;
 
 use crate::limits::milliseconds;
-use crate::message::Grants;
+use crate::message::{DocumentsGrant, Grants};
 use crate::name::{RoomName, parse_name};
 
 /// The claims of an access token.
@@ -30,6 +30,18 @@ pub struct AccessClaims {
     pub name: Option<String>,
     /// Rights.
     pub grants: Grants,
+}
+
+impl AccessClaims {
+    /// What the holder may do with a document: the note of a room has the room's name, and the room's other documents begin with
+    /// that and a slash.
+    #[must_use]
+    pub fn documents(&self, name: &str) -> DocumentsGrant {
+        let prefixes = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
+        let mut names = prefixes.chain([name]);
+        let is_covered = names.any(|name| self.room.iter().any(|pattern| matches_pattern(pattern, name)));
+        if is_covered && self.grants.data { self.grants.documents } else { DocumentsGrant::None }
+    }
 }
 
 /// Signs an access token.
@@ -77,19 +89,29 @@ impl Keys {
         Self { access: access.map(Into::into), own }
     }
 
-    /// Whether rooms ask for access tokens.
-    pub(crate) const fn asks_for_tokens(&self) -> bool {
-        self.access.is_some()
-    }
-
     /// Reads an access token for one room. Without a key nothing is asked, and any token is as good as none.
     pub(crate) fn check_access(&self, token: &str, room: &RoomName, now: Duration) -> Result<AccessClaims, TokenError> {
-        let key = self.access.as_deref().ok_or_else(|| TokenError::new("key", "this server checks no tokens"))?;
-        let claims = access_claims(verify(key.as_bytes(), token)?)?;
-        check_times(claims.nbf, claims.exp, now)?;
+        let claims = self.read_access(token, now)?;
         if !claims.room.iter().any(|pattern| matches_pattern(pattern, &room.to_string())) {
             return Err(TokenError::new("room", "the token is for another room").forbidden());
         }
+        Ok(claims)
+    }
+
+    /// Whether rooms and documents ask for access tokens.
+    #[must_use]
+    pub const fn asks_for_tokens(&self) -> bool {
+        self.access.is_some()
+    }
+
+    /// Reads an access token whoever presents it: form, signature and times are good; for which room it is, is not asked.
+    ///
+    /// # Errors
+    /// [`TokenError`] names the claim that is wrong.
+    pub fn read_access(&self, token: &str, now: Duration) -> Result<AccessClaims, TokenError> {
+        let key = self.access.as_deref().ok_or_else(|| TokenError::new("key", "this server checks no tokens"))?;
+        let claims = access_claims(verify(key.as_bytes(), token)?)?;
+        check_times(claims.nbf, claims.exp, now)?;
         Ok(claims)
     }
 
@@ -100,6 +122,7 @@ impl Keys {
             room: room.to_string(),
             made_ms: Some(milliseconds(now)),
             participant: None,
+            moderator: false,
             exp: Some(expires_at.as_secs()),
         })
     }
@@ -112,18 +135,20 @@ impl Keys {
     }
 
     /// Proves that a participant's id was given to the holder. Does not expire: a call may last for days.
-    pub(crate) fn mint_proof(&self, room: &RoomName, participant: ParticipantId) -> String {
+    pub(crate) fn mint_proof(&self, room: &RoomName, participant: ParticipantId, moderator: bool) -> String {
         self.mint_own(&OwnClaims {
             kind: OwnKind::Participant,
             room: room.to_string(),
             made_ms: None,
             participant: Some(participant),
+            moderator,
             exp: None,
         })
     }
 
-    pub(crate) fn check_proof(&self, proof: &str, room: &RoomName) -> Option<ParticipantId> {
-        self.verify_own(proof, OwnKind::Participant, room).ok()?.participant
+    pub(crate) fn check_proof(&self, proof: &str, room: &RoomName) -> Option<Proven> {
+        let claims = self.verify_own(proof, OwnKind::Participant, room).ok()?;
+        Some(Proven { id: claims.participant?, was_moderator: claims.moderator })
     }
 
     fn mint_own(&self, claims: &OwnClaims) -> String {
@@ -143,7 +168,7 @@ impl Keys {
 
 /// Why a statement is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TokenError {
+pub struct TokenError {
     claim: &'static str,
     why: String,
     /// Good, but not for this room: another token will not be asked for.
@@ -160,10 +185,19 @@ impl TokenError {
     }
 }
 
+impl std::error::Error for TokenError {}
+
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.claim, self.why)
     }
+}
+
+/// Whom somebody proves to have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Proven {
+    pub(crate) id: ParticipantId,
+    pub(crate) was_moderator: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -174,6 +208,8 @@ struct OwnClaims {
     made_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     participant: Option<ParticipantId>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    moderator: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<u64>,
 }
@@ -370,10 +406,35 @@ mod tests {
         assert!(keys.check_invite(&invite, &agora, NOW + Duration::from_secs(66)).is_err());
         assert!(other.check_invite(&invite, &agora, NOW).is_err());
         let id = ParticipantId::from_bits(7);
-        let proof = keys.mint_proof(&agora, id);
-        assert_eq!(keys.check_proof(&proof, &agora), Some(id));
+        let proof = keys.mint_proof(&agora, id, true);
+        assert_eq!(keys.check_proof(&proof, &agora), Some(Proven { id, was_moderator: true }));
         assert_eq!((keys.check_proof(&proof, &stoa), keys.check_proof(&invite, &agora)), (None, None));
         assert!(keys.check_invite(&proof, &agora, NOW).is_err());
+    }
+
+    #[test]
+    fn a_token_covers_the_documents_of_its_rooms() {
+        let claims = |room: &str, grants: Grants| AccessClaims {
+            sub: "ada".into(),
+            room: vec![room.into()],
+            exp: 1,
+            nbf: None,
+            name: None,
+            grants,
+        };
+        let write = claims("team-*", Grants::default());
+        for (name, expected) in [
+            ("team-a", DocumentsGrant::Write),
+            ("team-a/minutes/2026", DocumentsGrant::Write),
+            ("team", DocumentsGrant::None),
+            ("other/team-a", DocumentsGrant::None),
+        ] {
+            assert_eq!(write.documents(name), expected, "{name}");
+        }
+        assert_eq!(claims("agora", Grants::default()).documents("agora2"), DocumentsGrant::None);
+        let read = Grants { documents: DocumentsGrant::Read, ..Grants::default() };
+        assert_eq!(claims("agora", read.clone()).documents("agora/x"), DocumentsGrant::Read);
+        assert_eq!(claims("agora", Grants { data: false, ..read }).documents("agora"), DocumentsGrant::None);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use ts_rs::{Config, TS};
 
 use crate::message::{
-    Candidate, ClientFrame, ClientMessage, Description, DescriptionKind, DocumentsGrant, ErrorCode, Grants, IceServer,
-    LeaveReason, MediaState, Participant, Resume, ResumeFailure, RoomState, ServerFrame, ServerMessage, Source,
-    Topology, TopologyMode, WireLimits,
+    Candidate, ChatEntry, ClientFrame, ClientMessage, Description, DescriptionKind, DocumentsGrant, ErrorCode, Grants,
+    IceServer, LeaveReason, MediaState, Participant, ParticipantRights, Resume, ResumeFailure, RoomState, ServerFrame,
+    ServerMessage, Source, Topology, TopologyMode, WireLimits,
 };
 
 fn generated() -> String {
@@ -40,6 +40,8 @@ fn generated() -> String {
         Topology,
         TopologyMode,
         Participant,
+        ParticipantRights,
+        ChatEntry,
         IceServer,
         WireLimits,
         ResumeFailure,

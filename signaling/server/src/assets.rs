@@ -58,11 +58,12 @@ pub(crate) fn security_headers() -> [(HeaderName, HeaderValue); 5] {
 }
 
 fn is_view(path: &str) -> bool {
-    let mut parts = path.split('/');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(""), None, None) => true,
-        (Some("r" | "d"), Some(name), None) => !name.is_empty(),
-        _ => false,
+    match path.split_once('/') {
+        None => path.is_empty(),
+        Some(("r", name)) => !name.is_empty() && !name.contains('/'),
+        // Documents of a room are named `room/...`.
+        Some(("d", name)) => !name.is_empty(),
+        Some(_) => false,
     }
 }
 
@@ -78,7 +79,7 @@ fn file(asset: Asset, status: StatusCode, method: &Method, headers: &HeaderMap, 
         return build(Response::builder().status(StatusCode::NOT_MODIFIED).header(header::ETAG, etag), Body::empty());
     }
     let accepts = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let accepts_brotli = accepts.split(',').any(|coding| coding.trim().split(';').next() == Some("br"));
+    let accepts_brotli = accepts.split(',').any(is_brotli);
     let cache = if is_hashed { "public, max-age=31536000, immutable" } else { "no-cache" };
     let mut builder = Response::builder()
         .status(status)
@@ -119,6 +120,14 @@ const POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self' 'u
 media-src 'self' blob: mediastream:; connect-src 'self' ws: wss:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; \
 form-action 'self'; frame-ancestors 'none'";
 
+/// Whether one coding of `Accept-Encoding` is Brotli with a weight above 0 ([RFC 9110 § 12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3)).
+fn is_brotli(coding: &str) -> bool {
+    let mut parts = coding.split(';').map(str::trim);
+    let is_named = parts.next() == Some("br");
+    let weight = parts.find_map(|part| part.strip_prefix("q=")).and_then(|weight| weight.trim().parse::<f32>().ok());
+    is_named && weight.is_none_or(|weight| weight > 0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,7 +153,7 @@ mod tests {
 
     #[test]
     fn views_get_the_page_and_strays_get_it_with_404() {
-        for path in ["/", "/r/agora", "/d/minutes"] {
+        for path in ["/", "/r/agora", "/d/minutes", "/d/agora/minutes"] {
             assert_eq!(get(path, &[]).status(), StatusCode::OK, "{path}");
         }
         for path in ["/r/", "/r/a/b", "/nowhere", "/assets/gone.js", "/v1/nothing", "/index.html/"] {
@@ -165,6 +174,10 @@ mod tests {
     #[test]
     fn brotli_goes_to_those_who_take_it() {
         let coded = get("/assets/main-abc.js", &[(header::ACCEPT_ENCODING, "gzip, br;q=1.0")]);
+        for refused in ["gzip", "br;q=0", "gzip, br; q=0.0"] {
+            let plain = get("/assets/main-abc.js", &[(header::ACCEPT_ENCODING, refused)]);
+            assert!(!plain.headers().contains_key(header::CONTENT_ENCODING), "{refused}");
+        }
         assert_eq!(coded.headers()[header::CONTENT_ENCODING], "br");
         assert_eq!(coded.headers()[header::CONTENT_LENGTH], "2");
         assert!(!get("/assets/main-abc.js", &[]).headers().contains_key(header::CONTENT_ENCODING));

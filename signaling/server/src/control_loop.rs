@@ -1,15 +1,17 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use stoa_base_types::ConnectionId;
-use stoa_signaling_core::message::IceServer;
-use stoa_signaling_core::{Action, Command, Control, Event, Outgoing, Stats, WallClock};
+use stoa_signaling_core::message::{ChatEntry, IceServer};
+use stoa_signaling_core::{Action, ChatRequest, Command, Control, Event, Outgoing, Stats, WallClock};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 use tracing::info;
 
 use crate::mailbox::Mailbox;
+use crate::ports::{ChatLine, ChatLog, Done};
 
 /// What sockets tell the control loop.
 #[derive(Debug)]
@@ -26,11 +28,18 @@ pub(crate) struct ControlLoop {
     reports: mpsc::Receiver<Report>,
     mailboxes: HashMap<ConnectionId, Mailbox>,
     shown: Option<Stats>,
+    chat: Option<Arc<dyn ChatLog>>,
+    /// What the chat's log answered; the core bounds how much is asked of it at a time.
+    answers: mpsc::UnboundedReceiver<Command>,
+    answer: mpsc::UnboundedSender<Command>,
+    /// Frames are put together here.
+    scratch: Vec<u8>,
 }
 
 impl ControlLoop {
-    pub(crate) fn new(control: Control, reports: mpsc::Receiver<Report>) -> Self {
-        Self { control, reports, mailboxes: HashMap::new(), shown: None }
+    pub(crate) fn new(control: Control, reports: mpsc::Receiver<Report>, chat: Option<Arc<dyn ChatLog>>) -> Self {
+        let (answer, answers) = mpsc::unbounded_channel();
+        Self { control, reports, mailboxes: HashMap::new(), shown: None, chat, answers, answer, scratch: Vec::new() }
     }
 
     /// Runs until every sender is gone.
@@ -48,6 +57,7 @@ impl ControlLoop {
                         self.take(report);
                     }
                 }
+                Some(answer) = self.answers.recv() => self.control.handle_command(answer, Instant::now()),
                 () = wait_until(due) => self.control.handle_timeout(Instant::now()),
             }
             self.carry_out();
@@ -76,17 +86,45 @@ impl ControlLoop {
                     metrics::counter!("stoa_signaling_closed_total", "code" => code.number().to_string()).increment(1);
                     true
                 }
-                Action::Bind(_) | Action::Send(_) | Action::Ping => false,
+                Action::Bind(_) | Action::Documents(_) | Action::Send(_) | Action::Ping => false,
             };
-            if let Some(mailbox) = self.mailboxes.get(&connection) {
-                mailbox.push(action);
+            let mailbox = self.mailboxes.get(&connection);
+            if let Some(bytes) = mailbox.and_then(|mailbox| mailbox.deliver(action, &mut self.scratch)) {
+                metrics::counter!("stoa_signaling_frames_total", "direction" => "out").increment(1);
+                self.control.handle_command(Command::Written { connection, bytes }, Instant::now());
             }
             if is_last {
                 self.mailboxes.remove(&connection);
             }
         }
+        while let Some(request) = self.control.poll_chat() {
+            self.ask_log(request);
+        }
         while let Some(event) = self.control.poll_event() {
             note(event);
+        }
+    }
+
+    fn ask_log(&self, request: ChatRequest) {
+        let answer = self.answer.clone();
+        // Nobody hears an answer that comes after the loop's end.
+        match request {
+            ChatRequest::Append { request, room, participant, name, text } => {
+                let done: Done<(u64, u64)> =
+                    Box::new(move |result| drop(answer.send(Command::ChatAppended { request, result })));
+                match &self.chat {
+                    Some(log) => log.append(ChatLine { room, participant, name, text }, done),
+                    None => done(Err(NO_LOG.to_owned())),
+                }
+            }
+            ChatRequest::Read { request, room, before, limit } => {
+                let done: Done<(Vec<ChatEntry>, bool)> =
+                    Box::new(move |result| drop(answer.send(Command::ChatRead { request, result })));
+                match &self.chat {
+                    Some(log) => log.read(room, before, limit, done),
+                    None => done(Err(NO_LOG.to_owned())),
+                }
+            }
         }
     }
 
@@ -136,5 +174,7 @@ fn gauge(name: &'static str, value: usize) {
     metrics::gauge!(name).set(value as f64);
 }
 
+/// What is answered where chats are not kept.
+const NO_LOG: &str = "this server keeps no chats";
 /// So that timers are looked at between bursts.
 const MAX_BATCH: usize = 256;

@@ -10,6 +10,7 @@ use axum::response::IntoResponse;
 use axum::routing::{any, get};
 use axum::{Extension, Router};
 use ipnet::IpNet;
+use stoa_base_net::FrameWriter;
 use stoa_base_types::ConnectionId;
 use tokio::sync::mpsc;
 
@@ -18,6 +19,7 @@ use crate::client_address::client_address;
 use crate::control_loop::Report;
 use crate::listener::PeerAddress;
 use crate::origin::OriginPolicy;
+use crate::ports::Documents;
 use crate::socket::Socket;
 use crate::stun_address::StunAddress;
 
@@ -28,6 +30,7 @@ pub(crate) struct Site {
     pub(crate) origins: OriginPolicy,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) stun: StunAddress,
+    pub(crate) documents: Option<Arc<dyn Documents>>,
     pub(crate) frame_bytes: usize,
     pub(crate) reports: mpsc::WeakSender<Report>,
     pub(crate) next_connection: AtomicU64,
@@ -41,16 +44,17 @@ impl std::fmt::Debug for Site {
 }
 
 /// Every address of the server.
-pub(crate) fn router(site: Arc<Site>) -> Router {
-    Router::new()
+pub(crate) fn router(site: Arc<Site>, others: Router) -> Router {
+    let ours = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/v1/ws", any(websocket))
         .fallback(pages)
-        .layer(map_response(harden))
-        .layer(axum::middleware::from_fn(count))
-        .with_state(site)
+        .with_state(Arc::clone(&site));
+    // Other parts' sockets and documents are as dear as ours.
+    let others = others.layer(axum::middleware::from_fn_with_state(site, only_our_pages));
+    ours.merge(others).layer(map_response(harden)).layer(axum::middleware::from_fn(count))
 }
 
 async fn readyz(State(site): State<Arc<Site>>) -> impl IntoResponse {
@@ -73,6 +77,7 @@ async fn pages(State(site): State<Arc<Site>>, method: Method, uri: Uri, headers:
 async fn websocket(
     State(site): State<Arc<Site>>,
     peer: Option<Extension<PeerAddress>>,
+    writer: Option<Extension<FrameWriter>>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Response<Body> {
@@ -80,9 +85,9 @@ async fn websocket(
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
     };
-    if !site.origins.permits(&headers) {
-        let why = "this page's origin may not connect; add it to http.allowed_origins\n";
-        return (StatusCode::FORBIDDEN, why).into_response();
+    let peer = peer.map(|Extension(peer)| peer);
+    if !site.permits_origin(&headers, peer) {
+        return foreign_origin();
     }
     let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
     let offers_ours = |value: &header::HeaderValue| {
@@ -97,7 +102,7 @@ async fn websocket(
     };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let ice_servers = site.stun.ice_servers(host);
-    let address = peer.map(|Extension(PeerAddress(peer))| client_address(peer, &headers, &site.trusted_proxies));
+    let address = peer.map(|PeerAddress { peer, .. }| client_address(peer, &headers, &site.trusted_proxies));
     let connection = ConnectionId(site.next_connection.fetch_add(1, Ordering::Relaxed));
     upgrade
         .protocols([SUBPROTOCOL])
@@ -106,7 +111,28 @@ async fn websocket(
         .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES)
         .max_message_size(site.frame_bytes)
         .max_frame_size(site.frame_bytes)
-        .on_upgrade(move |socket| Box::pin(Socket::new(connection, reports).run(socket, address, ice_servers)))
+        .on_upgrade(move |socket| {
+            let documents = site.documents.clone();
+            let writer = writer.map(|Extension(writer)| writer);
+            Box::pin(Socket::new(connection, reports, documents, writer).run(socket, address, ice_servers))
+        })
+}
+
+impl Site {
+    fn permits_origin(&self, headers: &HeaderMap, peer: Option<PeerAddress>) -> bool {
+        let is_local = peer.is_some_and(|peer| peer.is_local(&self.trusted_proxies));
+        self.origins.permits(headers, is_local)
+    }
+}
+
+async fn only_our_pages(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response<Body> {
+    let peer = request.extensions().get::<PeerAddress>().copied();
+    if site.permits_origin(request.headers(), peer) { next.run(request).await } else { foreign_origin() }
+}
+
+fn foreign_origin() -> Response<Body> {
+    let why = "this page's origin may not connect; add it to http.allowed_origins\n";
+    (StatusCode::FORBIDDEN, why).into_response()
 }
 
 async fn harden(mut response: Response<Body>) -> Response<Body> {
@@ -125,5 +151,5 @@ async fn count(request: Request, next: Next) -> Response<Body> {
 const SUBPROTOCOL: &str = "stoa.v1.json";
 /// Allocated for every socket while it lives; the library's default is 128 KiB.
 const READ_BUFFER_BYTES: usize = 1024;
-/// The core gives a socket at most 64 KiB and one frame unwritten; the library's default is unbounded.
+/// The core gives a socket at most 32 KiB and one frame unwritten; the library's default is unbounded.
 const MAX_WRITE_BUFFER_BYTES: usize = 256 * 1024;

@@ -9,12 +9,16 @@ mod http;
 mod listener;
 mod mailbox;
 mod origin;
+mod patience;
+mod ports;
 mod server;
 mod socket;
 mod stun_address;
+mod text_frame;
 mod tls;
 
 pub use assets::{Asset, Assets};
+pub use ports::{BoxFuture, ChatLine, ChatLog, DocumentSocket, Documents, DocumentsEnd, Done};
 pub use server::{Config, Server, StartError};
 pub use stun_address::StunAddress;
 pub use tls::{TlsError, TlsFiles};

@@ -1,8 +1,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use stoa_base_net::{Attempt, FrameWriter};
 use stoa_signaling_core::Action;
 use tokio::sync::Notify;
+
+use crate::text_frame;
 
 /// What the control plane wants done with one socket.
 ///
@@ -13,46 +16,90 @@ pub(crate) struct Mailbox(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    actions: Mutex<VecDeque<Action>>,
+    queue: Mutex<Queue>,
     arrived: Notify,
+    /// The way around the socket's task, where there is one: TLS has none.
+    writer: Option<FrameWriter>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// The task has taken a job and not finished it.
+    is_in_hand: bool,
+}
+
+/// What the task of a socket is to do.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// What the control plane said.
+    Act(Action),
+    /// The beginning of a frame was written past the task; so many bytes of its content have reached the kernel when the rest has.
+    Flush(usize),
 }
 
 impl Mailbox {
-    pub(crate) fn push(&self, action: Action) {
-        self.lock().push_back(action);
-        self.0.arrived.notify_one();
+    pub(crate) fn new(writer: Option<FrameWriter>) -> Self {
+        Self(Arc::new(Shared { writer, ..Shared::default() }))
     }
 
-    /// Waits for the next action. Cancelling loses none.
-    pub(crate) async fn next(&self) -> Action {
+    /// Carries the action out at once if it is a frame that the kernel takes, and tells how many bytes it had; else leaves it to the
+    /// socket's task.
+    pub(crate) fn deliver(&self, action: Action, scratch: &mut Vec<u8>) -> Option<usize> {
+        let mut queue = self.lock();
+        let job = match (&self.0.writer, action) {
+            (Some(writer), Action::Send(bytes)) if queue.jobs.is_empty() && !queue.is_in_hand => {
+                text_frame::encode(&bytes, scratch);
+                match writer.try_write(scratch) {
+                    Attempt::Written => return Some(bytes.len()),
+                    Attempt::Begun => Job::Flush(bytes.len()),
+                    Attempt::Refused => Job::Act(Action::Send(bytes)),
+                }
+            }
+            (_, action) => Job::Act(action),
+        };
+        queue.jobs.push_back(job);
+        drop(queue);
+        self.0.arrived.notify_one();
+        None
+    }
+
+    /// Waits for the next job; `done` must follow. Cancelling loses none.
+    pub(crate) async fn next(&self) -> Job {
         loop {
-            if let Some(action) = self.pop() {
-                return action;
+            if let Some(job) = self.pop() {
+                return job;
             }
             self.0.arrived.notified().await;
         }
     }
 
+    /// The job that `next` gave is done.
+    pub(crate) fn done(&self) {
+        self.lock().is_in_hand = false;
+    }
+
     /// Waits until the socket shall be closed, whatever else is queued before that.
     pub(crate) async fn closing(&self) {
-        while !self.lock().iter().any(|action| matches!(action, Action::Close(_))) {
+        while !self.lock().jobs.iter().any(|job| matches!(job, Job::Act(Action::Close(_)))) {
             self.0.arrived.notified().await;
         }
         // The next wait must see what this one consumed.
         self.0.arrived.notify_one();
     }
 
-    fn pop(&self) -> Option<Action> {
-        let mut actions = self.lock();
-        let action = actions.pop_front();
-        if actions.is_empty() {
-            actions.shrink_to_fit();
+    fn pop(&self) -> Option<Job> {
+        let mut queue = self.lock();
+        let job = queue.jobs.pop_front();
+        queue.is_in_hand = job.is_some();
+        if queue.jobs.is_empty() {
+            queue.jobs.shrink_to_fit();
         }
-        action
+        job
     }
 
     /// A panic while holding the lock cannot leave the queue half changed.
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Action>> {
-        self.0.actions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,3 +1,5 @@
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use axum::http::{HeaderMap, header};
 
 /// Which web pages may open a signaling socket.
@@ -12,7 +14,10 @@ pub(crate) struct OriginPolicy {
 
 impl OriginPolicy {
     /// Whether a handshake with these headers may go on. Programs that are no browsers send no `Origin`.
-    pub(crate) fn permits(&self, headers: &HeaderMap) -> bool {
+    ///
+    /// `is_local`: it came to a loopback address. A name that some page's owner lets point there (DNS rebinding) would make that page
+    /// ours by the comparison of `Host` and `Origin`, so only names that are surely this machine's count there.
+    pub(crate) fn permits(&self, headers: &HeaderMap, is_local: bool) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else { return true };
         let Ok(origin) = origin.to_str() else { return false };
         if self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
@@ -20,8 +25,18 @@ impl OriginPolicy {
         }
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let authority = origin.split_once("://").map(|(_, authority)| authority);
-        matches!((authority, host), (Some(authority), Some(host)) if authority.eq_ignore_ascii_case(host))
+        matches!((authority, host), (Some(authority), Some(host))
+            if authority.eq_ignore_ascii_case(host) && (!is_local || is_own_name(host)))
     }
+}
+
+/// Whether the host of an authority is `localhost`, a name below it, or a literal address.
+fn is_own_name(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[') {
+        Some(literal) => return literal.split(']').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => authority.split(':').next().unwrap_or_default().to_ascii_lowercase(),
+    };
+    host == "localhost" || host.ends_with(".localhost") || host.parse::<Ipv4Addr>().is_ok()
 }
 
 #[cfg(test)]
@@ -29,12 +44,16 @@ mod tests {
     use super::*;
 
     fn permits(origin: Option<&str>, host: &str) -> bool {
+        permits_at(origin, host, false)
+    }
+
+    fn permits_at(origin: Option<&str>, host: &str, is_local: bool) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
-        OriginPolicy { allowed: vec!["https://app.example.org".into()] }.permits(&headers)
+        OriginPolicy { allowed: vec!["https://app.example.org".into()] }.permits(&headers, is_local)
     }
 
     #[test]
@@ -48,5 +67,19 @@ mod tests {
         assert!(!permits(Some("https://stoa.example.org.evil.example"), "stoa.example.org"));
         assert!(!permits(Some("null"), "stoa.example.org"));
         assert!(!permits(Some(""), ""));
+    }
+
+    #[test]
+    fn a_name_that_was_made_to_point_here_is_not_ours() {
+        assert!(!permits_at(Some("http://rebound.example:8080"), "rebound.example:8080", true));
+        assert!(
+            permits(Some("http://rebound.example:8080"), "rebound.example:8080"),
+            "a public server goes by any name"
+        );
+        for own in ["localhost:8080", "stoa.localhost", "127.0.0.1:8080", "[::1]:8080", "192.0.2.7"] {
+            assert!(permits_at(Some(&format!("http://{own}")), own, true), "{own}");
+        }
+        assert!(permits_at(Some("https://app.example.org"), "stoa.example.org", true), "listed");
+        assert!(permits_at(None, "rebound.example", true), "no browser");
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::Router;
 use ipnet::IpNet;
 use stoa_signaling_core::token::Keys;
 use stoa_signaling_core::{Command, Control, Limits};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::warn;
@@ -19,6 +20,7 @@ use crate::control_loop::{ControlLoop, Report, wall_clock};
 use crate::http::{Site, router};
 use crate::listener::{Acceptor, Alive};
 use crate::origin::OriginPolicy;
+use crate::ports::{ChatLog, Documents};
 use crate::stun_address::StunAddress;
 use crate::tls::{self, TlsError, TlsFiles};
 
@@ -42,6 +44,12 @@ pub struct Config {
     pub seed: [u8; 32],
     /// The web client.
     pub assets: Assets,
+    /// Follows documents for the sockets; without it they have none.
+    pub documents: Option<Arc<dyn Documents>>,
+    /// Keeps the chats; without it nobody can write.
+    pub chat: Option<Arc<dyn ChatLog>>,
+    /// Pages and endpoints of other parts.
+    pub routes: Router,
     /// Renders the counters in Prometheus' text format.
     pub render_metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
@@ -103,15 +111,18 @@ impl Server {
             origins: OriginPolicy { allowed: config.allowed_origins },
             trusted_proxies: config.trusted_proxies,
             stun: config.stun,
+            documents: config.documents,
             frame_bytes: config.limits.frame_bytes,
             reports: reports.downgrade(),
             next_connection: AtomicU64::new(1),
             is_draining: AtomicBool::new(false),
         });
         let control = Control::new(config.limits, config.keys, config.seed, wall_clock());
-        let control = tokio::spawn(ControlLoop::new(control, inbox).run());
-        let router = router(Arc::clone(&site));
-        let acceptor = Acceptor { listener, tls: acceptor, router, drain: drain_seen, alive };
+        let control = tokio::spawn(ControlLoop::new(control, inbox, config.chat).run());
+        let router = router(Arc::clone(&site), config.routes);
+        // A few more than sockets, for pages.
+        let connections = Arc::new(Semaphore::new(config.limits.connections + SPARE_CONNECTIONS));
+        let acceptor = Acceptor { listener, tls: acceptor, router, connections, drain: drain_seen, alive };
         let acceptor = tokio::spawn(acceptor.run());
         Ok(Self { address, site, reports, drain, alive: still_alive, acceptor, control })
     }
@@ -147,3 +158,4 @@ impl Server {
 
 /// Reports that wait for the control loop; when it is full, sockets stop reading.
 const MAX_REPORTS: usize = 4_096;
+const SPARE_CONNECTIONS: usize = 1_024;

@@ -1,8 +1,11 @@
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use bytes::Bytes;
+use futures_util::SinkExt;
+use stoa_base_net::FrameWriter;
 use stoa_base_types::ConnectionId;
 use stoa_signaling_core::message::IceServer;
 use stoa_signaling_core::{Action, CloseCode, Command};
@@ -12,7 +15,8 @@ use tokio_tungstenite::tungstenite;
 use tracing::{Span, debug};
 
 use crate::control_loop::Report;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Job, Mailbox};
+use crate::ports::{DocumentSocket, Documents};
 
 /// One WebSocket: turns messages into commands and actions into messages.
 pub(crate) struct Socket {
@@ -20,6 +24,9 @@ pub(crate) struct Socket {
     mailbox: Mailbox,
     reports: mpsc::Sender<Report>,
     span: Span,
+    documents: Option<Arc<dyn Documents>>,
+    /// Since the socket was bound.
+    following: Option<Box<dyn DocumentSocket>>,
 }
 
 /// Why the conversation ended.
@@ -33,8 +40,13 @@ enum End {
 }
 
 impl Socket {
-    pub(crate) fn new(connection: ConnectionId, reports: mpsc::Sender<Report>) -> Self {
-        Self { connection, mailbox: Mailbox::default(), reports, span: Span::none() }
+    pub(crate) fn new(
+        connection: ConnectionId,
+        reports: mpsc::Sender<Report>,
+        documents: Option<Arc<dyn Documents>>,
+        writer: Option<FrameWriter>,
+    ) -> Self {
+        Self { connection, mailbox: Mailbox::new(writer), reports, span: Span::none(), documents, following: None }
     }
 
     /// Runs the socket to its end.
@@ -64,7 +76,12 @@ impl Socket {
         loop {
             let end = tokio::select! {
                 message = socket.recv() => self.take(message).await,
-                action = self.mailbox.next() => self.carry_out(socket, action).await,
+                job = self.mailbox.next() => {
+                    let end = self.carry_out(socket, job).await;
+                    self.mailbox.done();
+                    end
+                }
+                message = next_of(&mut self.following) => self.send_document(socket, message).await,
             };
             if let Err(end) = end {
                 return end;
@@ -72,14 +89,17 @@ impl Socket {
         }
     }
 
-    async fn take(&self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+    async fn take(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
         let connection = self.connection;
         let command = match message {
             Some(Ok(Message::Text(text))) => {
                 metrics::counter!("stoa_signaling_frames_total", "direction" => "in").increment(1);
                 Command::Text { connection, text: text.as_str().to_owned() }
             }
-            Some(Ok(Message::Binary(_))) => Command::Binary { connection },
+            Some(Ok(Message::Binary(message))) => match &self.following {
+                Some(_) => return self.take_document(message).await,
+                None => Command::Binary { connection },
+            },
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Command::Heard { connection },
             Some(Ok(Message::Close(frame))) => return Err(End::Gone { code: frame.map(|frame| frame.code) }),
             Some(Err(error)) if is_too_large(&error) => {
@@ -92,11 +112,22 @@ impl Socket {
         self.report(command).await
     }
 
-    async fn carry_out(&mut self, socket: &mut WebSocket, action: Action) -> Result<(), End> {
+    async fn carry_out(&mut self, socket: &mut WebSocket, job: Job) -> Result<(), End> {
+        let action = match job {
+            Job::Act(action) => action,
+            Job::Flush(bytes) => return self.flush(socket, bytes).await,
+        };
         match action {
-            Action::Bind(session) => {
-                self.span = tracing::info_span!("session", id = %session);
+            Action::Bind(bound) => {
+                self.span = tracing::info_span!("session", id = %bound.session);
+                self.following = self.documents.as_ref().map(|documents| documents.open(&bound));
                 debug!(parent: &self.span, connection = %self.connection, "socket bound");
+                Ok(())
+            }
+            Action::Documents(grant) => {
+                if let Some(following) = &mut self.following {
+                    following.set_rights(grant);
+                }
                 Ok(())
             }
             Action::Send(bytes) => self.send(socket, bytes).await,
@@ -106,12 +137,57 @@ impl Socket {
     }
 
     async fn send(&self, socket: &mut WebSocket, bytes: Bytes) -> Result<(), End> {
-        let (connection, length) = (self.connection, bytes.len());
+        let length = bytes.len();
         // The core writes JSON, which is UTF-8.
         let Ok(text) = Utf8Bytes::try_from(bytes) else { return Ok(()) };
         self.write(socket, Message::Text(text)).await?;
+        self.note_written(length).await
+    }
+
+    /// Writes the rest of a frame that was begun past this task.
+    async fn flush(&self, socket: &mut WebSocket, bytes: usize) -> Result<(), End> {
+        let flushed = tokio::select! {
+            biased;
+            flushed = socket.flush() => flushed.is_ok(),
+            () = self.mailbox.closing() => return self.await_close().await,
+        };
+        if flushed { self.note_written(bytes).await } else { Err(End::Gone { code: None }) }
+    }
+
+    async fn note_written(&self, bytes: usize) -> Result<(), End> {
         metrics::counter!("stoa_signaling_frames_total", "direction" => "out").increment(1);
-        self.report(Command::Written { connection, bytes: length }).await
+        self.report(Command::Written { connection: self.connection, bytes }).await
+    }
+
+    /// Hands a binary message on; meanwhile the socket is not read, which slows down whoever sends too much.
+    async fn take_document(&mut self, message: Bytes) -> Result<(), End> {
+        metrics::counter!("stoa_documents_messages_total", "direction" => "in").increment(1);
+        let Some(following) = &mut self.following else { return Ok(()) };
+        let taken = tokio::select! {
+            biased;
+            taken = following.handle(message) => taken,
+            () = self.mailbox.closing() => return self.await_close().await,
+        };
+        if taken.is_ok() {
+            return Ok(());
+        }
+        let connection = self.connection;
+        self.report(Command::Binary { connection }).await?;
+        self.await_close().await
+    }
+
+    async fn send_document(&mut self, socket: &mut WebSocket, message: Option<Bytes>) -> Result<(), End> {
+        let Some(message) = message else {
+            let connection = self.connection;
+            self.report(Command::TooSlow { connection }).await?;
+            return self.await_close().await;
+        };
+        self.write(socket, Message::Binary(message)).await?;
+        metrics::counter!("stoa_documents_messages_total", "direction" => "out").increment(1);
+        if let Some(following) = &mut self.following {
+            following.written();
+        }
+        Ok(())
     }
 
     /// Writes, unless the control plane loses patience with a reader that takes nothing.
@@ -126,7 +202,7 @@ impl Socket {
     /// Skips to the close that is queued or on its way.
     async fn await_close(&self) -> Result<(), End> {
         loop {
-            if let Action::Close(code) = self.mailbox.next().await {
+            if let Job::Act(Action::Close(code)) = self.mailbox.next().await {
                 return Err(End::Closed(code));
             }
         }
@@ -134,6 +210,14 @@ impl Socket {
 
     async fn report(&self, command: Command) -> Result<(), End> {
         self.reports.send(Report::Command(command)).await.map_err(|_| End::Orphaned)
+    }
+}
+
+/// The next binary message to send; without documents there is none.
+async fn next_of(following: &mut Option<Box<dyn DocumentSocket>>) -> Option<Bytes> {
+    match following {
+        Some(following) => following.next().await,
+        None => std::future::pending().await,
     }
 }
 

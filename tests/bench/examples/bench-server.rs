@@ -33,6 +33,9 @@ async fn room() -> Result<(), Box<dyn Error>> {
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder)?;
     let server = Server::start(Config {
+        documents: None,
+        chat: None,
+        routes: axum::Router::new(),
         listen: ANY_PORT,
         tls: None,
         allowed_origins: Vec::new(),

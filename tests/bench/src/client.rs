@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -18,6 +19,8 @@ pub(crate) struct Client {
     reader: OwnedReadHalf,
     writer: Writer,
     pending: Vec<u8>,
+    /// When the first of the pending bytes had come.
+    came: Instant,
 }
 
 /// Says things on a client's socket while somebody else reads from it.
@@ -28,6 +31,7 @@ pub(crate) struct Writer(Arc<OwnedWriteHalf>);
 #[derive(Debug)]
 pub(crate) enum Heard {
     Text(Vec<u8>),
+    Binary(Vec<u8>),
     Closed(Option<u16>),
 }
 
@@ -53,15 +57,20 @@ impl Client {
         let stream = socket.connect(server).await?;
         stream.set_nodelay(true)?;
         let (reader, writer) = stream.into_split();
-        Ok(Self { reader, writer: Writer(Arc::new(writer)), pending: Vec::new() })
+        Ok(Self { reader, writer: Writer(Arc::new(writer)), pending: Vec::new(), came: Instant::now() })
+    }
+
+    /// Makes a signaling socket of the connection.
+    pub(crate) async fn upgrade(&mut self, server: SocketAddr) -> Outcome<()> {
+        self.upgrade_at(server, "/v1/ws", Some("stoa.v1.json")).await
     }
 
     /// Makes a WebSocket of the connection.
-    pub(crate) async fn upgrade(&mut self, server: SocketAddr) -> Outcome<()> {
+    pub(crate) async fn upgrade_at(&mut self, server: SocketAddr, path: &str, protocol: Option<&str>) -> Outcome<()> {
+        let offer = protocol.map(|name| format!("sec-websocket-protocol: {name}\r\n")).unwrap_or_default();
         let request = format!(
-            "GET /v1/ws HTTP/1.1\r\nhost: {server}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             sec-websocket-protocol: stoa.v1.json\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nhost: {server}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{offer}\r\n"
         );
         self.writer.write(request.as_bytes()).await?;
         loop {
@@ -95,10 +104,10 @@ impl Client {
         loop {
             if let Some(Frame { opcode, payload, length }) = Frame::decode(&self.pending) {
                 match opcode {
-                    TEXT => {
-                        let text = payload.to_vec();
+                    TEXT | BINARY => {
+                        let payload = payload.to_vec();
                         self.forget(length);
-                        return Ok(Heard::Text(text));
+                        return Ok(if opcode == TEXT { Heard::Text(payload) } else { Heard::Binary(payload) });
                     }
                     CLOSE => {
                         let code = payload.first_chunk::<2>().map(|code| u16::from_be_bytes(*code));
@@ -125,8 +134,22 @@ impl Client {
         Ok(())
     }
 
+    /// When the first byte had come of what [`Self::next`] returned last, if nothing had come before that.
+    pub(crate) const fn first_byte(&self) -> Instant {
+        self.came
+    }
+
     /// Waits for bytes; false at the end of the stream.
     async fn fill(&mut self) -> Outcome<bool> {
+        let was_empty = self.pending.is_empty();
+        let is_open = self.fill_more().await?;
+        if was_empty {
+            self.came = Instant::now();
+        }
+        Ok(is_open)
+    }
+
+    async fn fill_more(&mut self) -> Outcome<bool> {
         Ok(poll_fn(|context| poll_fill(&mut self.reader, &mut self.pending, context)).await? > 0)
     }
 
@@ -141,6 +164,10 @@ impl Client {
 impl Writer {
     pub(crate) async fn say(&self, text: &str) -> Outcome<()> {
         self.write(&encode(TEXT, text.as_bytes())?).await
+    }
+
+    pub(crate) async fn say_bytes(&self, bytes: &[u8]) -> Outcome<()> {
+        self.write(&encode(BINARY, bytes)?).await
     }
 
     async fn write(&self, bytes: &[u8]) -> Outcome<()> {
@@ -209,10 +236,16 @@ fn encode(opcode: u8, payload: &[u8]) -> Outcome<Vec<u8>> {
     let mut frame = vec![0x80 | opcode];
     match u8::try_from(payload.len()) {
         Ok(short) if short < 126 => frame.push(0x80 | short),
-        _ => {
-            frame.push(0x80 | 126);
-            frame.extend_from_slice(&u16::try_from(payload.len())?.to_be_bytes());
-        }
+        _ => match u16::try_from(payload.len()) {
+            Ok(length) => {
+                frame.push(0x80 | 126);
+                frame.extend_from_slice(&length.to_be_bytes());
+            }
+            Err(_) => {
+                frame.push(0x80 | 127);
+                frame.extend_from_slice(&u64::try_from(payload.len())?.to_be_bytes());
+            }
+        },
     }
     frame.extend_from_slice(&[0; 4]);
     frame.extend_from_slice(payload);
@@ -220,6 +253,7 @@ fn encode(opcode: u8, payload: &[u8]) -> Outcome<Vec<u8>> {
 }
 
 const TEXT: u8 = 1;
+const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;

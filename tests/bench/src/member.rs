@@ -43,6 +43,7 @@ impl Member {
                 }
                 Ok(frame)
             }
+            Heard::Binary(_) => Err("a binary message where none was asked for".into()),
             Heard::Closed(code) => Err(format!("closed with {code:?}").into()),
         }
     }

@@ -1,5 +1,6 @@
 //! What the kernel knows of a process and its sockets.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 
@@ -13,6 +14,11 @@ pub(crate) fn raise_file_limit() -> Outcome<()> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     Ok(setrlimit(Resource::Nofile, limit)?)
+}
+
+/// Open files that this process may have; children inherit it.
+pub(crate) fn file_limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// The machine in one line.
@@ -48,6 +54,44 @@ pub(crate) fn cpu_seconds(pid: u32) -> Outcome<f64> {
     let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u32>).sum::<Result<u32, _>>()?;
     let per_second = u32::try_from(clock_ticks_per_second())?;
     Ok(f64::from(ticks) / f64::from(per_second))
+}
+
+/// Measures CPU time to the nanosecond, where [`cpu_seconds`] counts in hundredths of a second.
+pub(crate) struct CpuMeter {
+    pid: u32,
+    threads: BTreeMap<u32, f64>,
+    coarse: f64,
+}
+
+impl CpuMeter {
+    pub(crate) fn start(pid: u32) -> Outcome<Self> {
+        Ok(Self { pid, threads: seconds_of_threads(pid)?, coarse: cpu_seconds(pid)? })
+    }
+
+    /// Seconds since the start.
+    pub(crate) fn seconds(&self) -> Outcome<f64> {
+        let now = seconds_of_threads(self.pid)?;
+        let fine: f64 = now.iter().map(|(id, seconds)| seconds - self.threads.get(id).unwrap_or(&0.0)).sum();
+        // What a thread did that has ended is in the coarse count alone.
+        let coarse = cpu_seconds(self.pid)? - self.coarse;
+        Ok(if coarse - fine > COARSE_ERROR { coarse } else { fine })
+    }
+}
+
+/// The coarse count rounds user and system time, before and after.
+const COARSE_ERROR: f64 = 0.04;
+
+fn seconds_of_threads(pid: u32) -> Outcome<BTreeMap<u32, f64>> {
+    let mut threads = BTreeMap::new();
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let path = task?.path();
+        let id = path.file_name().and_then(|name| name.to_str()).ok_or("unreadable thread")?.parse()?;
+        // A thread may end between the listing and the reading.
+        let Ok(text) = fs::read_to_string(path.join("schedstat")) else { continue };
+        let nanoseconds: f64 = text.split(' ').next().ok_or("unreadable schedstat")?.parse()?;
+        threads.insert(id, nanoseconds / 1e9);
+    }
+    Ok(threads)
 }
 
 /// How often any thread of the process was put on a core.

@@ -1,5 +1,6 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the terminal is this file's business")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -12,6 +13,9 @@ use crate::Outcome;
 pub(crate) struct Report {
     machine: String,
     rows: Vec<Row>,
+    /// What the rows mean, for whoever reads the table alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 /// One figure, and what it is compared with.
@@ -20,8 +24,11 @@ pub(crate) struct Row {
     name: String,
     unit: &'static str,
     ours: f64,
-    /// Another server under the same load; none is measured yet.
+    /// Other servers under the same load: the better one.
     rival: Option<f64>,
+    /// Each of them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    rivals: BTreeMap<&'static str, f64>,
     /// The least that any program would need here.
     floor: Option<f64>,
     /// `ours / floor`.
@@ -33,31 +40,44 @@ pub(crate) struct Row {
 
 impl Report {
     pub(crate) fn new(machine: String) -> Self {
-        Self { machine, rows: Vec::new() }
+        Self { machine, rows: Vec::new(), notes: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, row: Row) {
         self.rows.push(row);
     }
 
+    pub(crate) fn note(&mut self, text: impl Into<String>) {
+        self.notes.push(text.into());
+    }
+
     pub(crate) fn print(&self) {
         println!("\n{}\n", self.machine);
+        let rivals: Vec<_> = self.rows.iter().map(|row| row.rivals_in_words()).collect();
+        let width = rivals.iter().map(String::len).max().unwrap_or_default().max("rivals".len());
         println!(
-            "| {:<54} | {:>14} | {:>9} | {:>9} | {:>6} | {:<24} | met |",
-            "row", "unit", "ours", "floor", "ratio", "reach"
+            "| {:<54} | {:>14} | {:>9} | {:<width$} | {:>9} | {:>6} | {:<24} | met |",
+            "row", "unit", "ours", "rivals", "floor", "ratio", "reach"
         );
-        println!("|-{:-<54}-|-{:-<14}-|-{:-<9}-|-{:-<9}-|-{:-<6}-|-{:-<24}-|-----|", "", "", "", "", "", "");
-        for row in &self.rows {
+        println!(
+            "|-{:-<54}-|-{:-<14}-|-{:-<9}-|-{:-<width$}-|-{:-<9}-|-{:-<6}-|-{:-<24}-|-----|",
+            "", "", "", "", "", "", ""
+        );
+        for (row, rivals) in self.rows.iter().zip(rivals) {
             println!(
-                "| {:<54} | {:>14} | {:>9} | {:>9} | {:>6} | {:<24} | {:<3} |",
+                "| {:<54} | {:>14} | {:>9} | {:<width$} | {:>9} | {:>6} | {:<24} | {:<3} |",
                 row.name,
                 row.unit,
                 rounded(Some(row.ours)),
+                rivals,
                 rounded(row.floor),
                 rounded(row.ratio),
                 row.reach.as_deref().unwrap_or_default(),
                 row.met.map_or("", |met| if met { "yes" } else { "NO" })
             );
+        }
+        for note in &self.notes {
+            println!("\n{note}");
         }
     }
 
@@ -74,7 +94,14 @@ impl Report {
 impl Row {
     /// A figure without a goal.
     pub(crate) fn new(name: impl Into<String>, unit: &'static str, ours: f64) -> Self {
-        Self { name: name.into(), unit, ours, rival: None, floor: None, ratio: None, reach: None, met: None }
+        let (rival, rivals) = (None, BTreeMap::new());
+        Self { name: name.into(), unit, ours, rival, rivals, floor: None, ratio: None, reach: None, met: None }
+    }
+
+    /// One more server under the same load; less is better.
+    pub(crate) fn with_rival(mut self, name: &'static str, figure: f64) -> Self {
+        self.rivals.insert(name, figure);
+        Self { rival: Some(self.rival.map_or(figure, |other| other.min(figure))), ..self }
     }
 
     pub(crate) fn with_floor(self, floor: f64) -> Self {
@@ -95,6 +122,23 @@ impl Row {
     pub(crate) fn ratio_at_most(self, goal: f64) -> Self {
         let met = self.ratio.is_some_and(|ratio| ratio <= goal);
         self.goal(format!("ratio <= {goal}"), met)
+    }
+
+    /// No more than this share of the better rival.
+    pub(crate) fn rival_share_at_most(self, parts: u32) -> Self {
+        let met = self.rival.is_some_and(|rival| self.ours <= rival / f64::from(parts));
+        self.goal(format!("<= rival / {parts}"), met)
+    }
+
+    /// Worth having, but not asked for.
+    pub(crate) fn stretch(self, goal: f64) -> Self {
+        let reach = self.reach.unwrap_or_default();
+        Self { reach: Some(format!("{reach} (stretch <= {goal})")), ..self }
+    }
+
+    fn rivals_in_words(&self) -> String {
+        let rivals = self.rivals.iter().map(|(name, figure)| format!("{name} {}", rounded(Some(*figure))));
+        rivals.collect::<Vec<_>>().join(", ")
     }
 
     /// Every goal of a row must be met.

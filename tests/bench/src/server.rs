@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
@@ -16,26 +17,56 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
     /// Removed after the process has ended.
-    _data: Option<TempDir>,
+    data: Option<TempDir>,
 }
 
 impl Server {
     /// The real binary, with settings from the environment.
     pub(crate) fn stoa(settings: &[(&str, &str)]) -> Outcome<Self> {
         let data = TempDir::new()?;
+        let mut server = Self::stoa_in(data.path(), settings)?;
+        server.data = Some(data);
+        Ok(server)
+    }
+
+    /// The real binary with a data folder that outlives it.
+    pub(crate) fn stoa_in(data: &Path, settings: &[(&str, &str)]) -> Outcome<Self> {
         let mut command = bare_command(&binaries()?.join("stoa"));
-        command.args(["--listen", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--data"]).arg(data.path());
+        command.args(["--listen", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--data"]).arg(data);
         command.envs(settings.iter().copied());
-        let (child, address) = launch(command, "http")?;
-        Ok(Self { child, address, _data: Some(data) })
+        Self::start(command, "http")
     }
 
     /// The example `bench-server`, as `room` or as `floor`.
     pub(crate) fn bench(kind: &str) -> Outcome<Self> {
-        let mut command = bare_command(&binaries()?.join("examples/bench-server"));
-        command.arg(kind);
-        let (child, address) = launch(command, "address")?;
-        Ok(Self { child, address, _data: None })
+        Self::example("bench-server", &[kind])
+    }
+
+    /// An example that prints its address.
+    pub(crate) fn example(name: &str, arguments: &[&str]) -> Outcome<Self> {
+        let mut command = example(name)?;
+        command.args(arguments);
+        Self::start(command, "address")
+    }
+
+    /// A program for Node that takes a port and prints where it listens.
+    pub(crate) fn node(script: &Path) -> Outcome<Self> {
+        let mut command = bare_command(Path::new("node"));
+        command.arg(script).env("PORT", "0").env("NODE_ENV", "production");
+        Self::start(command, "listening on")
+    }
+
+    fn start(command: Command, key: &str) -> Outcome<Self> {
+        let (child, address) = launch(command, key)?;
+        Ok(Self { child, address, data: None })
+    }
+
+    /// Ends it in good order.
+    pub(crate) fn stop(mut self) -> Outcome<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).ok_or("no such process")?;
+        kill_process(pid, Signal::TERM)?;
+        let status = self.child.wait()?;
+        if status.success() { Ok(()) } else { Err(format!("the server ended with {status}").into()) }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -57,6 +88,11 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// An example of this crate, without settings from the outside.
+pub(crate) fn example(name: &str) -> Outcome<Command> {
+    Ok(bare_command(&binaries()?.join("examples").join(name)))
 }
 
 /// The folder of this profile's binaries, this one included.

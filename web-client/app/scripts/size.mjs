@@ -16,18 +16,23 @@ function withImports(chunk, chunks, found = new Set()) {
 
 const sum = (chunks) => [...chunks].reduce((total, chunk) => total + gzip(chunk.code), 0);
 
-/** Sizes in bytes, gzipped: the call's JavaScript, what the note adds, and all styles. */
+/** The chunk that begins with a module of `src`. */
+const chunkOf = (path, chunks) => [...chunks.values()].find(({ facadeModuleId }) => facadeModuleId?.endsWith(path));
+
+/** Sizes in bytes, gzipped: the call's JavaScript, what the note adds, what else is loaded later, and all styles. */
 export async function measureApp() {
   const { output } = await build({ configFile: here('../vite.config.ts'), logLevel: 'error', build: { write: false } });
   const chunks = new Map(output.filter(({ type }) => type === 'chunk').map((chunk) => [chunk.fileName, chunk]));
   const entry = [...chunks.values()].find((chunk) => chunk.isEntry);
   const call = withImports(entry, chunks);
-  const note = new Set();
-  for (const chunk of chunks.values()) if (!call.has(chunk)) note.add(chunk);
+  const noteParts = ['/note/session.ts', '/note/panel.tsx'].map((path) => withImports(chunkOf(path, chunks), chunks));
+  const note = new Set(noteParts.flatMap((part) => [...part]).filter((chunk) => !call.has(chunk)));
+  const rest = new Set([...chunks.values()].filter((chunk) => !call.has(chunk) && !note.has(chunk)));
   const styles = output.filter(({ fileName }) => fileName.endsWith('.css'));
   return {
     call: sum(call),
     note: sum(note),
+    rest: sum(rest),
     css: styles.reduce((total, { source }) => total + gzip(source), 0),
   };
 }

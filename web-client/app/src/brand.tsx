@@ -39,7 +39,7 @@ export function SiteHeader() {
 
 const themeIcons = { system: SystemIcon, light: SunIcon, dark: MoonIcon };
 
-function ThemeSwitch() {
+export function ThemeSwitch() {
   return (
     <div class="theme-switch" role="radiogroup" aria-label={text.theme.label}>
       {THEMES.map((choice) => {

@@ -1,5 +1,5 @@
 import type { RefObject } from 'preact';
-import { useEffect, useLayoutEffect, useReducer, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useReducer, useRef, useState } from 'preact/hooks';
 import { navigated } from './router';
 
 /** Anything with an immutable snapshot that says when it was replaced: a Room, a LocalMedia, a NoteSession. */
@@ -43,4 +43,32 @@ export function useStream(video: RefObject<HTMLVideoElement | null>, stream: Med
       element.srcObject = null;
     };
   }, [video, stream]);
+}
+
+/** A part of the app that is loaded when it is needed. */
+export type Loading<T> =
+  | { readonly kind: 'loading' }
+  | { readonly kind: 'failed'; readonly retry: () => void }
+  | { readonly kind: 'ready'; readonly value: T };
+
+const LOADING = { kind: 'loading' } as const;
+
+/** Loads a part; `load` must be the same function at every call. */
+export function useLoaded<T>(load: () => Promise<T>): Loading<T> {
+  const [attempt, setAttempt] = useState(0);
+  const [state, setState] = useState<Loading<T>>(LOADING);
+
+  useEffect(() => {
+    let current = true;
+    setState(LOADING);
+    load().then(
+      (value) => current && setState({ kind: 'ready', value }),
+      () => current && setState({ kind: 'failed', retry: () => setAttempt((count) => count + 1) }),
+    );
+    return () => {
+      current = false;
+    };
+  }, [load, attempt]);
+
+  return state;
 }

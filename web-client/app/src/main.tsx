@@ -1,5 +1,6 @@
 import { render } from 'preact';
 import { Announcer } from './announcer';
+import { LazyDocumentPage } from './pages/lazy-document';
 import { Landing } from './pages/landing';
 import { Nothing } from './pages/nothing';
 import { RoomPage } from './pages/room';
@@ -27,8 +28,10 @@ function Page() {
       return <Landing />;
     case 'room':
       return <RoomPage key={current.room} room={current.room} />;
+    case 'document':
+      return <LazyDocumentPage key={current.doc} doc={current.doc} />;
     case 'nothing':
-      return <Nothing badRoom={current.badRoom} />;
+      return <Nothing bad={current.bad} />;
   }
 }
 

@@ -23,6 +23,15 @@ const deviceNames = (kinds: readonly DeviceKind[]): string =>
 
 const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1);
 
+const clock = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const day = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short' });
+
+/** The time, with the day unless it is today. */
+function chatMoment(date: Date): string {
+  const isToday = date.toDateString() === new Date().toDateString();
+  return isToday ? clock.format(date) : `${day.format(date)}, ${clock.format(date)}`;
+}
+
 /** What went wrong, why, and what mends it. */
 export interface Problem {
   readonly title: string;
@@ -166,6 +175,16 @@ const roomProblems: Record<StoaErrorCode, Problem> = {
     why: 'Your camera and microphone are off.',
     fix: 'If you think that this was a mistake, ask whoever invited you.',
   },
+  chat_disabled: {
+    title: 'The chat is switched off',
+    why: 'A moderator switched it off.',
+    fix: 'Ask a moderator to switch it on again.',
+  },
+  unavailable: {
+    title: 'The server cannot keep that at the moment',
+    why: 'It could not be written to the disk of the server.',
+    fix: 'Try again in a minute. If it does not help, tell whoever runs the server.',
+  },
   unreachable: {
     title: 'The server does not answer',
     why: 'The page could not connect to the server.',
@@ -186,6 +205,13 @@ const roomProblems: Record<StoaErrorCode, Problem> = {
     why: 'It lacks the technique for calls (WebRTC), or it is switched off.',
     fix: 'Use a current version of Firefox, Chrome, Edge or Safari.',
   },
+};
+
+/** Why the socket of a document was closed for good. */
+const documentFailures: Readonly<Record<number, string>> = {
+  4401: 'This document needs an access link: open it with the complete link that you were given.',
+  4403: 'You may not read this document.',
+  4404: 'The server does not accept the name of this document.',
 };
 
 export const text = {
@@ -214,7 +240,7 @@ export const text = {
       },
       {
         title: 'Live note',
-        body: 'Write minutes together while you talk. The note stays in your browser, even offline.',
+        body: 'Write minutes together while you talk. The note is saved on your server, and you can go on offline.',
       },
       {
         title: 'Your server',
@@ -227,8 +253,11 @@ export const text = {
     title: 'Nothing here · Stoa',
     heading: 'Nothing here',
     body: 'This address leads nowhere. Perhaps the link is incomplete.',
-    badRoom:
-      'This address holds no proper room name. Room names have 1 to 64 letters a to z, digits, full stops, hyphens and underscores.',
+    bad: {
+      room: 'This address holds no proper room name. Room names have 1 to 64 letters a to z, digits, full stops, hyphens and underscores.',
+      document:
+        'This address holds no proper name of a document. Such names have 1 to 256 bytes and no control characters.',
+    },
   },
 
   backToStart: 'Back to start',
@@ -398,6 +427,7 @@ export const text = {
       camera: 'Switch the camera off or on',
       note: 'Show or hide the note',
       people: 'Show or hide the list of people',
+      chat: 'Show or hide the chat',
       copy: 'Copy the link to this room',
       help: 'Show this list',
       close: 'Close the list of people, or whatever is on top',
@@ -426,17 +456,123 @@ export const text = {
     loadFailed: 'The editor could not be loaded.',
     download: 'Download .md',
     close: 'Close note',
-    serverHasNone: 'The server keeps no copy yet.',
+    ownTab: 'Open note in its own tab',
+    access: {
+      none: 'You may not read this note.',
+      read: 'You can read this note, but not change it.',
+    },
+    aside: {
+      body: (moment: string) =>
+        `This note was erased on the server and begun anew. What this browser had was put aside on ${moment}.`,
+      download: 'Download old note',
+      forget: 'Discard old note',
+    },
     saved: {
-      loading: "Not saved yet: opening this browser's storage…",
-      saving: 'Saving in this browser…',
-      failed: 'Not saved: this browser refuses storage.',
-      downloadIt: 'Download it before you go.',
-      here: 'Saved in this browser.',
-      onlyHereAlone: 'Saved in this browser only: nobody else is here.',
-      onlyHereUnlinked: 'Saved in this browser only: not connected with the others yet.',
+      connecting: 'Connecting…',
+      saved: 'Saved',
+      saving: 'Saving…',
+      notSaved: 'Not saved',
+      savingHere: 'Saving on this device…',
+      onlyHere: 'Only on this device',
+      noServer: 'The server is not reached.',
+      staysTillThen: 'What you write now stays on this device until it is.',
+      staysHere: 'What you write stays on this device.',
+      noStorage: 'This browser refuses storage.',
+      downloadIt: 'Download the note before you go.',
       alsoWith: (names: readonly string[]) => `Also with ${list.format(names)}.`,
       onlyWith: (names: readonly string[]) => `Only ${list.format(names)} can keep it.`,
+      readOnly: 'Read only',
+      ownChangesStay: 'What you wrote before is on this device only.',
+      diskFull: "The server's disk is full or does not work",
+      nothingThere: 'Nothing can be saved there at the moment.',
+    },
+    refused: {
+      update: {
+        2: 'This is too large for the server: take something out.',
+        4: 'The server waits for earlier changes of others.',
+        5: 'The space for notes on the server is used up.',
+      } as Readonly<Partial<Record<number, string>>>,
+      document: {
+        2: 'You may not read this note.',
+        3: 'Too many people have this note open. Trying again…',
+      } as Readonly<Partial<Record<number, string>>>,
+      other: 'The server does not take this note.',
+    },
+  },
+
+  chat: {
+    open: 'Chat',
+    close: 'Close chat',
+    unread: (count: number) => (count === 1 ? '1 new message' : `${count} new messages`),
+    lines: 'Messages',
+    earlier: 'Earlier messages',
+    notLoaded: 'Earlier messages could not be loaded.',
+    none: 'Nobody has written anything yet.',
+    message: 'Message',
+    hint: 'Enter sends, Shift and Enter begin a new line.',
+    send: 'Send',
+    sending: 'Sending…',
+    loading: 'Opening the chat…',
+    loadFailed: 'The chat could not be loaded.',
+    isOff: 'A moderator switched the chat off.',
+    mayWrite: 'People may write here',
+    unavailable: 'The server cannot keep messages at the moment. Try again in a minute.',
+    forbidden: 'You may not write in this room.',
+    notSent: 'That could not be sent. Try again.',
+    came: (name: string, words: string) => `${name} wrote: ${words.length > 200 ? `${words.slice(0, 200)}…` : words}`,
+    moment: chatMoment,
+  },
+
+  document: {
+    title: (doc: string) => `${doc} · Stoa`,
+    loading: 'Opening the document…',
+    loadFailed: 'The document page could not be loaded.',
+    nobody: 'Somebody',
+    here: 'Who is here',
+    openRoom: 'Open the room',
+    failed: (code: number): string => documentFailures[code] ?? 'The server does not serve this document.',
+  },
+
+  history: {
+    open: 'History',
+    heading: 'History of the note',
+    close: 'Close',
+    loadFailed: 'The history could not be loaded.',
+    loading: 'Loading…',
+    none: 'There are no versions yet.',
+    chooseOne: 'Choose a version to see what the note was then.',
+    name: 'Name (may be left out)',
+    save: 'Save this version',
+    saved: 'The version was saved.',
+    earlier: 'Earlier versions',
+    moment: momentWords,
+    automatic: 'automatic',
+    by: (name: string) => `by ${name}`,
+    show: 'Show',
+    shows: { changes: 'Changes since then', text: 'The text then' },
+    legend: 'Underlined: written since then. Struck through: deleted since then.',
+    change: { inserted: '[written]', deleted: '[deleted]' },
+    same: 'Nothing has changed since then.',
+    empty: 'The note was empty.',
+    restore: 'Restore',
+    beforeRestoring: 'Before restoring',
+    restored: 'The note is as it was then. You can undo this.',
+    rename: 'Rename',
+    newName: 'New name of the version',
+    renamed: 'The version was renamed.',
+    remove: 'Delete',
+    confirmRemove: 'Yes, delete',
+    removed: 'The version was deleted.',
+    cancel: 'Cancel',
+    exportUpdate: 'Download as Yjs update',
+    problem: {
+      unreachable: 'The server does not answer. Try again.',
+      forbidden: 'You may not do that with this note.',
+      gone: 'There is no such version any more, or nothing was ever written here.',
+      slowDown: 'That was too much at once. Wait a moment, then try again.',
+      tooMany: 'There are too many versions: delete one first.',
+      full: "The server's disk is full or does not answer: it keeps no new versions at the moment.",
+      other: 'That did not work. Try again.',
     },
   },
 };

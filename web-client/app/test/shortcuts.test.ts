@@ -24,6 +24,7 @@ describe('keys', () => {
     ['v', 'camera'],
     ['n', 'note'],
     ['p', 'people'],
+    ['t', 'chat'],
     ['c', 'copy'],
     ['?', 'help'],
     [' ', 'talk'],

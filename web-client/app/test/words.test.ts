@@ -1,21 +1,82 @@
 import { DeviceError, StoaError, type DeviceErrorCode, type StoaErrorCode } from '@stoa/client';
+import type { Refusal } from '@stoa/yjs';
 import { describe, expect, it } from 'vitest';
 import { deviceProblems } from '../src/call/device-problems';
 import { isFinal, refusalWords, roomProblem, troubleOf } from '../src/call/room-problem';
-import { saveSentence } from '../src/note/save-state';
+import { saveWords, type SaveState } from '../src/note/save-state';
 import { text } from '../src/text';
 
 describe('where the note is', () => {
-  it.each([
-    [{ storage: 'loading', with: ['Bob'], others: 1 }, "Not saved yet: opening this browser's storage…"],
-    [{ storage: 'saving', with: ['Bob'], others: 1 }, 'Saving in this browser…'],
-    [{ storage: 'saved', with: [], others: 0 }, 'Saved in this browser only: nobody else is here.'],
-    [{ storage: 'saved', with: [], others: 1 }, 'Saved in this browser only: not connected with the others yet.'],
-    [{ storage: 'saved', with: ['Bob'], others: 2 }, 'Saved in this browser. Also with Bob.'],
-    [{ storage: 'saved', with: ['Bob', 'Cyd'], others: 2 }, 'Saved in this browser. Also with Bob and Cyd.'],
-    [{ storage: 'failed', with: [], others: 0 }, 'Not saved: this browser refuses storage. Download it before you go.'],
-    [{ storage: 'failed', with: ['Bob'], others: 1 }, 'Not saved: this browser refuses storage. Only Bob can keep it.'],
-  ] as const)('%o', (state, words) => expect(saveSentence(state)).toBe(words));
+  const state = (part: Partial<SaveState>): SaveState => ({
+    storage: 'saved',
+    server: 'saved',
+    saved: true,
+    onlyHere: false,
+    refusal: null,
+    access: 'write',
+    with: [],
+    aside: [],
+    ...part,
+  });
+  const refused = (of: Refusal['of'], code: number): Partial<SaveState> => ({
+    server: 'refused',
+    saved: false,
+    refusal: { of, code, message: '' },
+  });
+  const offline: Partial<SaveState> = { server: 'offline', saved: false };
+
+  it.each<[Partial<SaveState>, string, string]>([
+    [{ server: null }, 'Connecting…', ''],
+    [{}, 'Saved', ''],
+    [{ with: ['Bob', 'Cyd'] }, 'Saved', 'Also with Bob and Cyd.'],
+    [{ server: 'saving', saved: false }, 'Saving…', ''],
+    [offline, 'Only on this device', 'The server is not reached.'],
+    [{ ...offline, with: ['Bob'] }, 'Only on this device', 'The server is not reached. Also with Bob.'],
+    [{ ...offline, storage: 'loading' }, 'Saving on this device…', ''],
+    [{ ...offline, storage: 'saving' }, 'Saving on this device…', ''],
+    [
+      { ...offline, storage: 'failed' },
+      'Not saved',
+      'The server is not reached. This browser refuses storage. Download the note before you go.',
+    ],
+    [
+      { ...offline, storage: 'failed', with: ['Bob'] },
+      'Not saved',
+      'The server is not reached. This browser refuses storage. Only Bob can keep it.',
+    ],
+    [{ server: 'offline' }, 'Saved', 'The server is not reached. What you write now stays on this device until it is.'],
+    [{ server: 'read-only', access: 'read' }, 'Read only', ''],
+    [
+      { server: 'read-only', access: 'read', saved: false, onlyHere: true },
+      'Read only',
+      'What you wrote before is on this device only.',
+    ],
+    [
+      { server: 'storage-failing', saved: false },
+      "The server's disk is full or does not work",
+      'Nothing can be saved there at the moment. What you write stays on this device.',
+    ],
+    [
+      refused('update', 2),
+      'Not saved',
+      'This is too large for the server: take something out. What you write stays on this device.',
+    ],
+    [
+      { ...refused('update', 5), storage: 'failed' },
+      'Not saved',
+      'The space for notes on the server is used up. This browser refuses storage. Download the note before you go.',
+    ],
+    [refused('update', 9), 'Not saved', 'The server does not take this note. What you write stays on this device.'],
+    [{ ...refused('document', 2), access: 'none' }, 'Not saved', 'You may not read this note.'],
+  ])('%o', (part, what, more) => expect(saveWords(state(part))).toEqual({ what, more }));
+
+  it('is never called saved while it is not', () => {
+    for (const server of ['saving', 'offline', 'read-only', 'refused', 'storage-failing'] as const) {
+      for (const storage of ['loading', 'saving', 'saved', 'failed'] as const) {
+        expect(saveWords(state({ server, storage, saved: false })).what).not.toBe('Saved');
+      }
+    }
+  });
 });
 
 describe('device problems', () => {

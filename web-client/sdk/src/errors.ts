@@ -12,6 +12,8 @@ export type StoaErrorCode =
   | 'room_locked'
   | 'bad_invite'
   | 'removed'
+  | 'chat_disabled'
+  | 'unavailable'
   | 'unreachable'
   | 'aborted'
   | 'closed'
@@ -31,6 +33,8 @@ const RETRYABLE: Record<StoaErrorCode, boolean> = {
   room_locked: true,
   bad_invite: false,
   removed: false,
+  chat_disabled: true,
+  unavailable: true,
   unreachable: true,
   aborted: true,
   closed: true,

@@ -1,4 +1,8 @@
 export type { RoomChannel } from './channel';
+export type { Chat, ChatSnapshot } from './chat';
+export { DocSocket } from './documents/doc-socket';
+export type { DocSocketFailure, DocSocketOptions } from './documents/doc-socket';
+export type { DocumentsPort } from './documents/port';
 export { DeviceError, StoaError } from './errors';
 export type { DeviceErrorCode, DeviceKind, StoaErrorCode } from './errors';
 export type { LinkPath } from './link/path';
@@ -10,4 +14,12 @@ export type { JoinOptions } from './join';
 export { Room } from './room';
 export type { Invitation, RoomEvents, RoomSnapshot, RoomStatus } from './room';
 export type { LinkStatus, ParticipantId, ParticipantView } from './roster';
-export type { DocumentsGrant, Grants, LeaveReason, MediaState, Source } from './signal/wire';
+export type {
+  ChatEntry,
+  DocumentsGrant,
+  Grants,
+  LeaveReason,
+  MediaState,
+  ParticipantRights,
+  Source,
+} from './signal/wire';

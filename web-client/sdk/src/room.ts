@@ -1,4 +1,6 @@
 import type { RoomChannel } from './channel';
+import { Chat } from './chat';
+import type { DocumentsPort } from './documents/port';
 import { StoaError } from './errors';
 import { Emitter, Listeners } from './events';
 import type { Mesh, MeshHandlers } from './link/mesh';
@@ -7,7 +9,7 @@ import { Roster } from './roster';
 import type { LinkView, ParticipantId, ParticipantView } from './roster';
 import type { SignalConnection, SignalEvent } from './signal/connection';
 import type { RoomMessage, Welcome } from './signal/effects';
-import type { Grants, LeaveReason, MediaState, Participant, Source } from './signal/wire';
+import type { ChatEntry, Grants, LeaveReason, MediaState, Participant, RoomState, Source } from './signal/wire';
 import type { TabMemory } from './signal/tab-memory';
 
 /** How a room stands. `left` and `failed` are final. */
@@ -43,6 +45,8 @@ export interface RoomEvents {
   /** A moderator switched off what oneself publishes; `LocalMedia` follows already. Null: they have left since. */
   muted: (by: ParticipantView | null, source: Source) => void;
   lockChanged: (locked: boolean) => void;
+  /** Somebody, perhaps oneself, wrote into the chat; `Room.chat` has it already. */
+  chat: (entry: ChatEntry) => void;
 }
 
 /** An invitation to a room. */
@@ -54,7 +58,9 @@ export interface Invitation {
 
 /** What a room is driven by; tests give their own. */
 export interface RoomDrivers {
-  readonly connection: Pick<SignalConnection, 'request' | 'leave' | 'setLinksHealthy'>;
+  readonly connection: Pick<SignalConnection, 'request' | 'leave' | 'setLinksHealthy'> & {
+    readonly documents: DocumentsPort;
+  };
   readonly createMesh: (handlers: MeshHandlers) => RoomMesh;
   readonly memory: Pick<TabMemory, 'keep' | 'forget'>;
 }
@@ -68,6 +74,10 @@ const NO_LINK: Omit<LinkView, 'stream'> = { link: 'none', path: 'unknown' };
 export class Room {
   /** The own devices. */
   readonly media: LocalMedia;
+  /** What people write beside the call. */
+  readonly chat: Chat;
+  /** The way to the server for documents, beside `channel`. */
+  readonly documents: DocumentsPort;
   readonly #connection: RoomDrivers['connection'];
   readonly #memory: RoomDrivers['memory'];
   readonly #mesh: RoomMesh;
@@ -91,6 +101,9 @@ export class Room {
   ) {
     this.media = media;
     this.#connection = drivers.connection;
+    this.documents = drivers.connection.documents;
+    this.chat = new Chat((message) => this.#connection.request(message));
+    this.chat.on('chat', (entry) => this.#events.emit('chat', entry));
     this.#memory = drivers.memory;
     this.#published = published;
     this.#welcome = welcome;
@@ -119,6 +132,7 @@ export class Room {
     this.#handleMedia();
     this.#sync();
     this.#remember();
+    this.#beginChat(room);
   }
 
   /** The present state; immutable. */
@@ -159,10 +173,28 @@ export class Room {
   /** Makes an invitation, good for `expiresInMs` milliseconds from now. Rejects with `forbidden`. */
   async invite(expiresInMs: number): Promise<Invitation> {
     const invited = await this.#connection.request({ type: 'invite', expires_in_ms: Math.round(expiresInMs) });
-    if (invited === null) {
+    if (invited?.type !== 'invited') {
       throw new StoaError('protocol', 'the server sent no invitation');
     }
     return { invite: invited.invite, expiresAt: new Date(invited.expires_at_ms) };
+  }
+
+  /**
+   * Writes into the chat; resolved once the server keeps it. Rejects with `chat_disabled`, with `forbidden` for those who
+   * may not send data, and with `unavailable` while the server cannot keep it.
+   */
+  async sendChat(text: string): Promise<void> {
+    await this.#connection.request({ type: 'chat', text });
+  }
+
+  /** Gets earlier lines of the chat into `chat`. */
+  async loadEarlierChat(): Promise<void> {
+    await this.chat.loadEarlier();
+  }
+
+  /** Lets people write into the chat, or stops that. Rejects with `forbidden`. */
+  async setChatEnabled(enabled: boolean): Promise<void> {
+    await this.#connection.request({ type: 'set_chat', enabled });
   }
 
   /** Leaves and closes every link. Idempotent; the devices stay as they are. */
@@ -211,6 +243,7 @@ export class Room {
     if (welcome.room !== undefined) {
       this.#roster.reset(welcome.participant, welcome.room, (id) => this.#mesh.isAlive(id));
       this.#setLocked(welcome.room.locked);
+      this.#beginChat(welcome.room);
     }
     this.#replace({ grants: welcome.grants, capacity: welcome.limits.room_participants });
     this.#setStatus('connected', null);
@@ -232,6 +265,10 @@ export class Room {
         break;
       case 'room_changed':
         this.#setLocked(message.locked);
+        this.chat.setEnabled(message.chat_enabled);
+        break;
+      case 'chat':
+        this.chat.handleEntry(message.entry);
         break;
       case 'muted':
         this.#handleMuted(message.by, message.source);
@@ -241,6 +278,15 @@ export class Room {
         break;
       case 'candidate':
         this.#mesh.handleCandidate(message.from, message.link, message.candidate);
+    }
+  }
+
+  /** The whole state of the room came: so does the chat, from its newest line on. */
+  #beginChat(room: RoomState): void {
+    this.chat.setEnabled(room.chat_enabled);
+    if (this.#welcome.grants.data) {
+      // Without an answer there is no chat to see yet; the next line brings it.
+      this.chat.loadNewest().catch(() => undefined);
     }
   }
 
@@ -372,5 +418,13 @@ export function publishedState(media: LocalMedia, granted: readonly Source[]): M
 }
 
 function roomOf(welcome: Welcome): NonNullable<Welcome['room']> {
-  return welcome.room ?? { name: '', topology: { mode: 'mesh', epoch: 0 }, locked: false, participants: [] };
+  return (
+    welcome.room ?? {
+      name: '',
+      topology: { mode: 'mesh', epoch: 0 },
+      locked: false,
+      chat_enabled: false,
+      participants: [],
+    }
+  );
 }

@@ -1,6 +1,6 @@
 import type { LinkHealthStatus } from './link/negotiator';
 import type { LinkPath } from './link/path';
-import type { LeaveReason, MediaState, Participant, RoomState } from './signal/wire';
+import type { LeaveReason, MediaState, Participant, ParticipantRights, RoomState } from './signal/wire';
 
 /** Id of a participant: a plain string, new for every session. */
 export type ParticipantId = string;
@@ -19,6 +19,8 @@ export interface ParticipantView {
   readonly connected: boolean;
   /** Whether they may mute, remove, lock and invite. */
   readonly moderator: boolean;
+  /** What they may do beyond publishing; absent: everything. What others send that they may not is not accepted. */
+  readonly rights?: ParticipantRights;
   readonly link: LinkStatus;
   /** Which way media takes. */
   readonly path: LinkPath;
@@ -170,6 +172,7 @@ function isSameView(a: ParticipantView, b: ParticipantView): boolean {
     a.name === b.name &&
     a.connected === b.connected &&
     a.moderator === b.moderator &&
+    isSameRights(a.rights, b.rights) &&
     a.link === b.link &&
     a.path === b.path &&
     a.stream === b.stream &&
@@ -178,4 +181,8 @@ function isSameView(a: ParticipantView, b: ParticipantView): boolean {
     a.media.camera === b.media.camera &&
     a.media.screen === b.media.screen
   );
+}
+
+function isSameRights(a: ParticipantRights | undefined, b: ParticipantRights | undefined): boolean {
+  return a?.subscribe === b?.subscribe && a?.data === b?.data && a?.documents === b?.documents;
 }

@@ -18,6 +18,7 @@ const room = (...participants: Participant[]): RoomState => ({
   name: 'atrium',
   topology: { mode: 'mesh', epoch: 0 },
   locked: false,
+  chat_enabled: true,
   participants,
 });
 const link: LinkView = { link: 'connected', path: 'direct', stream: null };

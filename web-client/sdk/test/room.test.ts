@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { MeshChannel } from '../src/channel';
+import { SocketPort } from '../src/documents/socket-port';
 import { StoaError } from '../src/errors';
 import type { MeshHandlers } from '../src/link/mesh';
 import type { LocalMedia } from '../src/media/local-media';
@@ -7,8 +8,8 @@ import { Room } from '../src/room';
 import type { RoomEvents, RoomMesh } from '../src/room';
 import type { LinkView } from '../src/roster';
 import type { RequestMessage } from '../src/signal/requests';
-import type { Invited, RoomMessage, Welcome } from '../src/signal/effects';
-import type { Grants, Participant, RoomState } from '../src/signal/wire';
+import type { Reply, RoomMessage, Welcome } from '../src/signal/effects';
+import type { ChatEntry, Grants, Participant, RoomState } from '../src/signal/wire';
 import type { Kept } from '../src/signal/tab-memory';
 
 const SILENT = { microphone: false, camera: false, screen: false };
@@ -30,10 +31,13 @@ const person = (id: string, part: Partial<Participant> = {}): Participant => ({
   ...part,
 });
 
+const line = (seq: number): ChatEntry => ({ seq, at_ms: seq, participant: 'bob', name: 'Bob', text: `line ${seq}` });
+
 const roomOf = (...participants: Participant[]): RoomState => ({
   name: 'atrium',
   topology: { mode: 'mesh', epoch: 0 },
   locked: false,
+  chat_enabled: true,
   participants,
 });
 
@@ -129,10 +133,11 @@ class FakeMedia {
 
 class Bench {
   readonly media = new FakeMedia();
+  readonly documents = new SocketPort();
   readonly requests: RequestMessage[] = [];
   readonly kept: Kept[] = [];
   readonly log: string[] = [];
-  answer: (message: RequestMessage) => Promise<Invited | null> = () => Promise.resolve(null);
+  answer: (message: RequestMessage) => Promise<Reply | null> = () => Promise.resolve(null);
   areLinksHealthy = false;
   hasLeft = false;
   hasForgotten = false;
@@ -147,6 +152,7 @@ class Bench {
             this.requests.push(message);
             return this.answer(message);
           },
+          documents: this.documents,
           leave: () => {
             this.hasLeft = true;
           },
@@ -204,7 +210,8 @@ const PROVOKE: { readonly [K in keyof RoomEvents]: (bench: Bench) => void } = {
   participantLeft: (bench) => bench.say({ type: 'participant_left', participant: 'bob', reason: 'left' }),
   statusChanged: (bench) => bench.room.handleSignal({ kind: 'interrupted' }),
   muted: (bench) => bench.say({ type: 'muted', source: 'microphone', by: 'bob' }),
-  lockChanged: (bench) => bench.say({ type: 'room_changed', locked: true }),
+  lockChanged: (bench) => bench.say({ type: 'room_changed', locked: true, chat_enabled: true }),
+  chat: (bench) => bench.say({ type: 'chat', entry: line(1) }),
 };
 
 describe('every event of a room', () => {
@@ -308,8 +315,41 @@ describe('rights', () => {
     const bench = new Bench(welcome({ room: { ...roomOf(person('me')), locked: true } }));
     expect(bench.room.state).toMatchObject({ locked: true, moderator: false, grants: GRANTS });
     bench.say({ type: 'participant_changed', participant: person('me', { moderator: true }) });
-    bench.say({ type: 'room_changed', locked: false });
+    bench.say({ type: 'room_changed', locked: false, chat_enabled: true });
     expect(bench.room.state).toMatchObject({ locked: false, moderator: true });
+  });
+});
+
+describe('the chat of a room', () => {
+  it('is loaded with the room, and again when the server knows nothing of a session', () => {
+    const bench = new Bench();
+    bench.room.handleSignal({ kind: 'interrupted' });
+    bench.room.handleSignal({ kind: 'welcomed', welcome: welcome({ resumed: true, room: undefined as never }) });
+    expect(bench.requests.filter(({ type }) => type === 'chat_history')).toHaveLength(1);
+    bench.room.handleSignal({ kind: 'welcomed', welcome: welcome() });
+    expect(bench.requests.filter(({ type }) => type === 'chat_history')).toHaveLength(2);
+  });
+
+  it('is not asked for by those who may not have it', () => {
+    const bench = new Bench(welcome({ grants: { ...GRANTS, data: false } }));
+    expect(bench.requests.filter(({ type }) => type === 'chat_history')).toEqual([]);
+  });
+
+  it('is written and switched by requests, and follows the room', async () => {
+    const bench = new Bench();
+    expect(bench.room.chat.state.enabled).toBe(true);
+    bench.requests.length = 0;
+    await bench.room.sendChat('hello');
+    await bench.room.setChatEnabled(false);
+    bench.say({ type: 'room_changed', locked: false, chat_enabled: false }, { type: 'chat', entry: line(1) });
+    expect(bench.requests).toEqual([
+      { type: 'chat', text: 'hello' },
+      { type: 'set_chat', enabled: false },
+    ]);
+    expect(bench.room.chat.state).toMatchObject({ enabled: false, entries: [line(1)] });
+    bench.answer = () => Promise.resolve({ type: 'chat_entries', entries: [], more: false });
+    await bench.room.loadEarlierChat();
+    expect(bench.requests.at(-1)).toEqual({ type: 'chat_history', limit: 50, before: 1 });
   });
 });
 

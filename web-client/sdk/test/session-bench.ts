@@ -24,7 +24,7 @@ export function welcome(overrides: Partial<ServerFrame & { type: 'welcome' }> = 
     resumed: false,
     participant_proof: 'proof1',
     grants: GRANTS,
-    room: { name: 'atrium', topology: { mode: 'mesh', epoch: 0 }, locked: false, participants: [] },
+    room: { name: 'atrium', topology: { mode: 'mesh', epoch: 0 }, locked: false, chat_enabled: true, participants: [] },
     ice_servers: [],
     limits: LIMITS,
     ...overrides,

@@ -206,9 +206,9 @@ describe('rights', () => {
     bench.receive({ seq: 1, cid: 1, type: 'error', code: 'forbidden', message: 'no' });
     bench.receive({ seq: 2, cid: 2, type: 'invited', invite: 'i', expires_at_ms: 5 });
     const settled = bench.effects.filter((effect) => effect.kind === 'settled');
-    expect(settled.map(({ error, invited }) => [error?.code, invited?.invite])).toEqual([
-      ['forbidden', undefined],
-      [undefined, 'i'],
+    expect(settled.map(({ error, reply }) => [error?.code, reply])).toEqual([
+      ['forbidden', null],
+      [undefined, expect.objectContaining({ type: 'invited', invite: 'i' })],
     ]);
   });
 });

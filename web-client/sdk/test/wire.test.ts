@@ -13,6 +13,8 @@ const SERVER_TYPES: Record<ServerMessage['type'], true> = {
   participant_changed: true,
   participant_left: true,
   room_changed: true,
+  chat: true,
+  chat_entries: true,
   muted: true,
   invited: true,
   token_expiring: true,
@@ -33,6 +35,9 @@ const CLIENT_TYPES: Record<ClientMessage['type'], true> = {
   remove: true,
   lock: true,
   invite: true,
+  chat: true,
+  chat_history: true,
+  set_chat: true,
   description: true,
   candidate: true,
 };

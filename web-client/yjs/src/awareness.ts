@@ -10,7 +10,7 @@ export interface AwarenessEntry {
 
 const LONGEST_NAME_CHARS = 64;
 const LARGEST_STATE_CHARS = 16 * 1024;
-const MOST_ENTRIES = 64;
+const MOST_ENTRIES = 1_024;
 const FALLBACK_COLOR = '#6b7280';
 const COLOR = /^#[0-9a-f]{6,8}$/i;
 

@@ -1,104 +1,9 @@
-import type { ParticipantView, RoomChannel, RoomSnapshot } from '@stoa/client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as Y from 'yjs';
 import { StoaProvider } from '../src/provider';
-import type { ProviderRoom } from '../src/provider';
-
-type Handlers = {
-  open: Set<(peer: string) => void>;
-  close: Set<(peer: string) => void>;
-  message: Set<(peer: string, bytes: Uint8Array) => void>;
-};
-
-/** One participant's room; two of them are tied together by `tie`. */
-class FakeRoom implements ProviderRoom {
-  readonly listeners = new Set<() => void>();
-  readonly handlers: Handlers = { open: new Set(), close: new Set(), message: new Set() };
-  readonly open = new Map<string, FakeRoom>();
-  state: RoomSnapshot;
-
-  constructor(readonly id: string) {
-    this.state = {
-      status: 'connected',
-      room: 'atrium',
-      self: id,
-      participants: [],
-      capacity: 2,
-      locked: false,
-      grants: {
-        publish: ['microphone', 'camera', 'screen'],
-        subscribe: true,
-        data: true,
-        documents: 'write',
-        moderate: false,
-        admin: false,
-      },
-      moderator: false,
-      error: null,
-    };
-  }
-
-  subscribe(listener: () => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  }
-
-  channel(): RoomChannel {
-    const { open, id, handlers } = this;
-    return {
-      get peers() {
-        return new Set(open.keys());
-      },
-      send: (to, bytes) => {
-        const room = open.get(to);
-        room?.handlers.message.forEach((handler) => handler(id, bytes));
-        return room !== undefined;
-      },
-      broadcast: () => undefined,
-      on: (event: keyof Handlers, handler: (peer: string, bytes: Uint8Array) => void) => {
-        const set: Set<(peer: string, bytes: Uint8Array) => void> = handlers[event];
-        set.add(handler);
-        return () => set.delete(handler);
-      },
-    };
-  }
-
-  set(part: Partial<RoomSnapshot>): void {
-    this.state = { ...this.state, ...part };
-    this.listeners.forEach((listener) => listener());
-  }
-
-  handlerCount(): number {
-    return this.listeners.size + Object.values(this.handlers).reduce((sum, set) => sum + set.size, 0);
-  }
-}
-
-function tie(a: FakeRoom, b: FakeRoom): void {
-  a.open.set(b.id, b);
-  b.open.set(a.id, a);
-  a.handlers.open.forEach((handler) => handler(b.id));
-  b.handlers.open.forEach((handler) => handler(a.id));
-}
-
-function untie(a: FakeRoom, b: FakeRoom): void {
-  a.open.delete(b.id);
-  b.open.delete(a.id);
-  a.handlers.close.forEach((handler) => handler(b.id));
-  b.handlers.close.forEach((handler) => handler(a.id));
-}
-
-const other = (part: Partial<ParticipantView> = {}): ParticipantView => ({
-  id: 'bob',
-  name: 'Bob',
-  isSelf: false,
-  media: { microphone: false, camera: false, screen: false },
-  connected: true,
-  moderator: false,
-  link: 'connecting',
-  path: 'unknown',
-  stream: null,
-  ...part,
-});
+import type { ProviderCopy } from '../src/provider';
+import { FakePort, FakeServer } from './fake-server';
+import { FakeRoom, tie, untie } from './fake-room';
 
 let page: EventTarget;
 
@@ -114,20 +19,36 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-const provide = (room: FakeRoom) => new StoaProvider(room, 'note', new Y.Doc());
+/** Copies that have met a server before, so that participants may meet. */
+const COPY: ProviderCopy = { loaded: Promise.resolve(1), keepEpoch: () => Promise.resolve() };
+
+const provide = async (room: FakeRoom) => {
+  const provider = new StoaProvider(room, 'note', new Y.Doc(), { copy: COPY });
+  await COPY.loaded;
+  await Promise.resolve();
+  return provider;
+};
 
 describe('StoaProvider', () => {
-  it('is in step at once when nobody else is there', async () => {
-    const provider = provide(new FakeRoom('ada'));
-    expect(provider.synced).toBe(true);
+  it('is in step with the server as soon as its state is there', async () => {
+    const server = new FakeServer('note');
+    const port = new FakePort(server);
+    const provider = new StoaProvider(port, 'note', new Y.Doc());
+    expect([provider.synced, provider.connected, provider.status]).toEqual([false, true, 'connecting']);
+    port.open();
+    for (let turn = 0; turn < 3; turn += 1) {
+      port.deliverUp();
+      port.deliverDown();
+    }
+    expect([provider.synced, provider.status]).toEqual([true, 'connected']);
     await provider.whenSynced;
-    expect(provider.connected).toBe(true);
+    port.lose();
+    expect([provider.synced, provider.status]).toEqual([false, 'connecting']);
   });
 
-  it('exchanges documents and cursors, and tells its events', () => {
+  it('exchanges documents and cursors, and tells its events', async () => {
     const [ada, bob] = [new FakeRoom('ada'), new FakeRoom('bob')];
-    ada.set({ participants: [other()] });
-    const [a, b] = [provide(ada), provide(bob)];
+    const [a, b] = [await provide(ada), await provide(bob)];
     const events: unknown[] = [];
     a.on('sync', (synced) => events.push(synced));
     a.on('peers', (peers) => events.push([...peers]));
@@ -144,42 +65,30 @@ describe('StoaProvider', () => {
     expect([...a.peers]).toEqual([]);
   });
 
-  it('waits for a link that is on its way, not for one that failed', () => {
-    const room = new FakeRoom('ada');
-    room.set({ participants: [other()] });
-    const provider = provide(room);
-    expect(provider.synced).toBe(false);
-    room.set({ participants: [other({ link: 'failed' })] });
-    expect(provider.synced).toBe(true);
-  });
-
-  it('does not wait for long for somebody who has the document not open', () => {
-    const [ada, bob] = [new FakeRoom('ada'), new FakeRoom('bob')];
-    tie(ada, bob);
-    const provider = provide(ada);
-    expect(provider.synced).toBe(false);
-    vi.advanceTimersByTime(3_100);
-    expect(provider.synced).toBe(true);
-    expect([...provider.peers]).toEqual([]);
-  });
-
-  it('follows the status of the room', () => {
-    const room = new FakeRoom('ada');
-    const provider = provide(room);
+  it('follows the status of its ways, and ends with the room', async () => {
+    const server = new FakeServer('note');
+    const port = new FakePort(server);
+    const [room, bob] = [new FakeRoom('ada', port), new FakeRoom('bob')];
+    const provider = await provide(room);
+    await provide(bob);
     const statuses: string[] = [];
     const handler = ({ status }: { status: string }) => statuses.push(status);
     provider.on('status', handler);
+    port.open();
+    port.deliverUp();
+    port.deliverDown();
+    port.lose();
+    tie(room, bob);
     room.set({ status: 'reconnecting' });
-    room.set({ status: 'connected' });
     room.set({ status: 'left' });
     provider.off('status', handler);
     room.set({ status: 'connected' });
-    expect(statuses).toEqual(['connecting', 'connected', 'disconnected']);
+    expect(statuses).toEqual(['connected', 'connecting', 'connected', 'disconnected']);
   });
 
-  it('hides the own cursor on disconnect and loses nothing until it connects again', () => {
+  it('hides the own cursor on disconnect and loses nothing until it connects again', async () => {
     const [ada, bob] = [new FakeRoom('ada'), new FakeRoom('bob')];
-    const [a, b] = [provide(ada), provide(bob)];
+    const [a, b] = [await provide(ada), await provide(bob)];
     tie(ada, bob);
     a.disconnect();
     expect(b.awareness.getStates().has(a.doc.clientID)).toBe(false);
@@ -189,14 +98,16 @@ describe('StoaProvider', () => {
     a.doc.getText('note').insert(0, 'A');
     b.doc.getText('note').insert(0, 'B');
     a.connect();
+    await Promise.resolve();
+    await Promise.resolve();
     expect(a.doc.getText('note').toJSON()).toBe(b.doc.getText('note').toJSON());
     expect(a.doc.getText('note').length).toBe(2);
     expect(b.awareness.getStates().has(a.doc.clientID)).toBe(true);
   });
 
-  it('takes the own cursor away when the page is closed', () => {
+  it('takes the own cursor away when the page is closed', async () => {
     const [ada, bob] = [new FakeRoom('ada'), new FakeRoom('bob')];
-    const [a, b] = [provide(ada), provide(bob)];
+    const [a, b] = [await provide(ada), await provide(bob)];
     a.awareness.setLocalStateField('user', { name: 'Ada' });
     tie(ada, bob);
     expect(b.awareness.getStates().has(a.doc.clientID)).toBe(true);
@@ -206,9 +117,9 @@ describe('StoaProvider', () => {
     expect(b.awareness.getStates().get(a.doc.clientID)).toMatchObject({ user: { name: 'Ada' } });
   });
 
-  it('leaves nothing behind when destroyed, twice', () => {
+  it('leaves nothing behind when destroyed, twice', async () => {
     const room = new FakeRoom('ada');
-    const provider = provide(room);
+    const provider = await provide(room);
     expect(room.handlerCount()).toBeGreaterThan(0);
     provider.destroy();
     provider.destroy();

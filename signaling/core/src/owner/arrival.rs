@@ -7,7 +7,7 @@ use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
 use super::{Owner, Timer};
 use crate::close::CloseCode;
 use crate::frame::Body;
-use crate::message::{ErrorCode, IceServer, LeaveReason, Resume, ResumeFailure, ServerMessage};
+use crate::message::{DocumentsGrant, ErrorCode, IceServer, LeaveReason, Resume, ResumeFailure, ServerMessage};
 use crate::name::RoomName;
 use crate::outbox::Lane;
 use crate::room::{Member, Room};
@@ -54,7 +54,8 @@ impl Owner {
         let fresh = ParticipantId::from_bits(self.random_bits());
         let room = self.rooms.entry(hello.room.clone()).or_insert_with(|| Room::new(tokens_rule));
         // Whoever proves to have been here keeps their id, so that their links outlive a restart of the server.
-        let participant = hello.proven.filter(|id| room.member(*id).is_none()).unwrap_or(fresh);
+        let proven = hello.proven.filter(|proven| room.member(proven.id).is_none());
+        let participant = proven.map_or(fresh, |proven| proven.id);
         let mut member = Member {
             id: participant,
             name: hello.name,
@@ -62,6 +63,7 @@ impl Owner {
             is_connected: true,
             is_present: true,
             is_moderator: false,
+            has_proven_rank: false,
             identity: None,
             grants: hello.rights.grants.clone(),
             is_name_fixed: false,
@@ -70,6 +72,13 @@ impl Owner {
         let expires = hello.rights.expires;
         member.set_rights(hello.rights);
         room.add(member);
+        // A restart forgets who moderated; whoever proves it comes before those who merely returned first.
+        let is_returning = now.saturating_duration_since(self.started) < self.limits.resume_window;
+        let demoted = if is_returning && proven.is_some_and(|proven| proven.was_moderator) {
+            room.restore_moderator(participant)
+        } else {
+            Vec::new()
+        };
         room.appoint_successor();
         let view = room.member(participant).map(Member::view);
         self.sessions.insert(session, Session::new(session, participant, hello.room.clone(), String::new()));
@@ -79,6 +88,9 @@ impl Owner {
         if let Some(participant_view) = view {
             let joined = Body::new(&ServerMessage::ParticipantJoined { participant: participant_view });
             self.broadcast(&hello.room, participant, Lane::Control, &joined, now);
+        }
+        for id in demoted {
+            self.announce_rank(&hello.room, id, now);
         }
     }
 
@@ -90,7 +102,7 @@ impl Owner {
             }
             return Ok(());
         };
-        if room.was_removed(hello.proven, hello.rights.identity.as_deref()) {
+        if room.was_removed(hello.proven.map(|proven| proven.id), hello.rights.identity.as_deref()) {
             let message = "a moderator sent you out of this room".to_owned();
             return Err(Refusal::new(ErrorCode::Removed, message, CloseCode::Removed));
         }
@@ -168,6 +180,7 @@ impl Owner {
             self.broadcast(&room, participant, lane, &body, now);
         }
         self.flush(id, now);
+        self.count_kept(id);
     }
 
     /// Notes that somebody is back, under the name and with the media they have now; returns what the others are told.
@@ -202,8 +215,17 @@ impl Owner {
         let (participant, room) = (session.participant, session.room.clone());
         let member = self.rooms.get(&room).and_then(|room| room.member(participant));
         let identity = member.and_then(|member| member.identity.clone());
+        let documents = member.map_or(DocumentsGrant::None, Member::documents);
         // The new socket is bound before the old one is dropped: nobody is ever without one because of their own ghost.
-        self.to_edge.push_back(ToEdge::Bind { connection, session: id, participant, room, identity, resumed });
+        self.to_edge.push_back(ToEdge::Bind {
+            connection,
+            session: id,
+            participant,
+            room,
+            identity,
+            documents,
+            resumed,
+        });
         if let Some(connection) = before {
             self.to_edge.push_back(ToEdge::Close { connection, code: CloseCode::Replaced });
         }
@@ -224,7 +246,7 @@ impl Owner {
             session: id,
             resume_secret: session.secret().to_owned(),
             participant: session.participant,
-            participant_proof: self.keys.mint_proof(&session.room, session.participant),
+            participant_proof: self.keys.mint_proof(&session.room, session.participant, member.is_moderator),
             grants,
             resumed,
             resume_failure,

@@ -11,6 +11,7 @@ use crate::message::{LeaveReason, ServerMessage};
 use crate::name::RoomName;
 use crate::outbox::Lane;
 use crate::seam::{Departure, ToEdge};
+use crate::session::Session;
 
 impl Owner {
     pub(super) fn announce_change(&mut self, room: &RoomName, id: ParticipantId, now: Instant) {
@@ -49,6 +50,28 @@ impl Owner {
             session.is_over_window = true;
         }
         self.flush(id, now);
+        self.count_kept(id);
+    }
+
+    /// Keeps the sum of all outboxes, and what it may be at most.
+    pub(super) fn count_kept(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let sum = |kept: usize, session: &mut Session| {
+            let kept = kept - session.counted_bytes + session.outbox.kept_bytes();
+            session.counted_bytes = session.outbox.kept_bytes();
+            kept
+        };
+        self.kept_bytes = sum(self.kept_bytes, session);
+        let share = self.limits.kept_share_bytes;
+        if self.kept_bytes > self.limits.kept_bytes && session.counted_bytes > share {
+            if session.connection.is_some() {
+                session.outbox.shed(share);
+            } else {
+                session.start_over();
+                session.is_over_window = true;
+            }
+            self.kept_bytes = sum(self.kept_bytes, session);
+        }
     }
 
     /// Gives the socket as much as it may hold unwritten.
@@ -79,6 +102,7 @@ impl Owner {
         session.in_flight = session.in_flight.saturating_sub(bytes);
         self.deadlines.clear(Timer::Stall(id));
         self.flush(id, now);
+        self.count_kept(id);
     }
 
     /// Parts with a socket that does not take what is sent; the session may be resumed.

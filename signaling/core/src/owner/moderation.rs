@@ -79,12 +79,18 @@ impl Owner {
         let ruled = self.ruled(room, by)?;
         if ruled.is_locked != locked {
             ruled.is_locked = locked;
-            let body = Body::new(&ServerMessage::RoomChanged { locked });
-            for session in self.rooms.get(room).map(Room::sessions).unwrap_or_default() {
-                self.push(session, Lane::Control, body.clone(), now);
-            }
+            self.announce_room(room, now);
         }
         Ok(())
+    }
+
+    /// Tells everybody how the room stands.
+    pub(super) fn announce_room(&mut self, name: &RoomName, now: Instant) {
+        let Some(room) = self.rooms.get(name) else { return };
+        let body = Body::new(&ServerMessage::RoomChanged { locked: room.is_locked, chat_enabled: room.is_chat_on });
+        for session in room.sessions() {
+            self.push(session, Lane::Control, body.clone(), now);
+        }
     }
 
     /// The answer to `invite`.
@@ -126,6 +132,10 @@ impl Owner {
         let member = self.rooms.get_mut(&room).and_then(|room| room.member_mut(participant));
         if let Some(member) = member.filter(|_| rights.identity.is_some()) {
             member.set_rights(rights);
+            let documents = member.documents();
+            if let Some(connection) = self.sessions.get(&id).and_then(|session| session.connection) {
+                self.to_edge.push_back(ToEdge::Documents { connection, documents });
+            }
             self.announce_change(&room, participant, now);
         }
         self.reply(id, cid, Ok(ServerMessage::Ok {}), now);
@@ -152,19 +162,22 @@ impl Owner {
     /// After somebody left: sees to it that somebody moderates.
     pub(super) fn appoint_successor(&mut self, room: &RoomName, now: Instant) {
         if let Some(id) = self.rooms.get_mut(room).and_then(Room::appoint_successor) {
-            let member = self.rooms.get(room).and_then(|room| room.member(id));
-            if let Some(view) = member.map(crate::room::Member::view) {
-                // The successor has to hear of it too.
-                let body = Body::new(&ServerMessage::ParticipantChanged { participant: view });
-                for session in self.rooms.get(room).map(Room::sessions).unwrap_or_default() {
-                    self.push(session, Lane::State(id), body.clone(), now);
-                }
-            }
+            self.announce_rank(room, id, now);
+        }
+    }
+
+    /// Tells everybody who moderates now, and who no longer does: those whom it is about have to hear of it too.
+    pub(super) fn announce_rank(&mut self, room: &RoomName, id: ParticipantId, now: Instant) {
+        let Some(room) = self.rooms.get(room) else { return };
+        let Some(member) = room.member(id) else { return };
+        let body = Body::new(&ServerMessage::ParticipantChanged { participant: member.view() });
+        for session in room.sessions() {
+            self.push(session, Lane::State(id), body.clone(), now);
         }
     }
 
     /// The room, if the participant may rule it.
-    fn ruled(&mut self, room: &RoomName, by: ParticipantId) -> Result<&mut Room, Refusal> {
+    pub(super) fn ruled(&mut self, room: &RoomName, by: ParticipantId) -> Result<&mut Room, Refusal> {
         let room = self.rooms.get_mut(room);
         let room = room.filter(|room| room.member(by).is_some_and(|member| member.is_moderator));
         room.ok_or_else(|| Refusal(ErrorCode::Forbidden, "only a moderator of the room may do this".to_owned()))

@@ -33,6 +33,17 @@ impl Owner {
                 let invited = self.invite(&room, participant, expires_in_ms, now);
                 return self.reply(id, frame.cid, invited, now);
             }
+            ClientMessage::SetChat { enabled } => self.set_chat(&room, participant, enabled, now),
+            ClientMessage::Chat { text } => match self.chat(id, frame.cid, &text, now) {
+                Ok(()) => return,
+                refused @ Err(_) => refused,
+            },
+            ClientMessage::ChatHistory { before, limit } => {
+                match self.chat_history(id, frame.cid, before, limit, now) {
+                    Ok(()) => return,
+                    refused @ Err(_) => refused,
+                }
+            }
             ClientMessage::Description { to, link, description } => {
                 let message = ServerMessage::Description { from: participant, link, description };
                 self.hand_over(&room, to, participant, &message, now)
@@ -51,6 +62,12 @@ impl Owner {
         session.confirm_secret();
         if let Some(seq) = ack {
             session.outbox.acknowledge(seq);
+        }
+        self.count_kept(id);
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
+        if cid.is_some_and(|cid| session.is_expected(cid)) {
+            // Still being carried out: its reply comes once.
+            return false;
         }
         let Some(cid) = cid.filter(|cid| session.is_repeated(*cid)) else { return true };
         let reply = session.reply_to(cid).unwrap_or_else(forgotten);
@@ -139,6 +156,7 @@ impl Owner {
         }
         session.outbox.push(Lane::Control, cid, body);
         self.flush(id, now);
+        self.count_kept(id);
     }
 
     pub(super) fn leave(&mut self, id: SessionId, cid: Option<u64>, now: Instant) {

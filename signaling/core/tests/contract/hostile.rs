@@ -73,3 +73,49 @@ fn endless_nonsense_ends_the_socket() {
     }
     assert_eq!(world.closed[&socket], CloseCode::ProtocolError);
 }
+
+#[test]
+fn one_address_holds_so_many_sockets_and_no_more() {
+    let limits = Limits { address_connections: 3, ..Limits::default() };
+    let mut world = World::new(limits);
+    let (here, there) = ("198.51.100.7".parse().ok(), "198.51.100.8".parse().ok());
+    let held: Vec<_> = (0..3).map(|_| world.open_from(here)).collect();
+    let refused = world.open_from(here);
+    assert_eq!(world.closed[&refused], CloseCode::RateLimited);
+    let other = world.open_from(there);
+    assert!(!world.closed.contains_key(&other), "another address");
+    world.break_socket(held[0]);
+    let next = world.open_from(here);
+    assert!(!world.closed.contains_key(&next), "one went");
+}
+
+#[test]
+fn clients_that_never_acknowledge_share_a_bounded_memory() {
+    let limits = Limits { kept_bytes: 40_000, kept_share_bytes: 4_000, ..Limits::default() };
+    let mut world = World::new(limits);
+    let rooms: Vec<_> = (0..10)
+        .map(|room| {
+            let name = format!("room-{room}");
+            let ((ada, _), (bob, welcome)) = (world.enter(&name, "Ada"), world.enter(&name, "Bob"));
+            (name, ada, bob, welcome)
+        })
+        .collect();
+    let candidate = json!({"candidate": "x".repeat(900)});
+    for _ in 0..10 {
+        for (_, ada, _, welcome) in &rooms {
+            let frame = json!({"type": "candidate", "to": welcome["participant"], "link": 1, "candidate": candidate});
+            world.say(*ada, frame);
+        }
+    }
+    // Everybody got everything; but who kept the most without acknowledging may no longer resume.
+    let mut lost = 0;
+    for (name, _, bob, welcome) in &rooms {
+        assert_eq!(world.got(*bob, "candidate").len(), 10);
+        world.break_socket(*bob);
+        let socket = world.open();
+        let resume = json!({"session": welcome["session"], "secret": welcome["resume_secret"], "last_seq": 0});
+        world.say(socket, json!({"type": "hello", "room": name, "name": "Bob", "resume": resume}));
+        lost += usize::from(world.got(socket, "welcome")[0]["resume_failure"] == "window_exceeded");
+    }
+    assert!(lost >= 5, "100 frames of 1 kB are kept within 40 kB: {lost}");
+}

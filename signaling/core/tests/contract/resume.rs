@@ -178,7 +178,7 @@ fn a_reader_that_stalls_with_little_waiting_is_cut_off_in_time() {
     let (ada, adas) = world.enter("agora", "Ada");
     let (bob, _) = world.enter("agora", "Bob");
     world.say(bob, json!({"type": "candidate", "to": adas["participant"], "link": 1, "candidate": null}));
-    world.pass(Duration::from_millis(4_999));
+    world.pass(Duration::from_millis(3_999));
     assert!(!world.closed.contains_key(&ada));
     world.pass(Duration::from_millis(1));
     assert_eq!(world.closed[&ada], CloseCode::SlowReader);
@@ -190,7 +190,7 @@ fn a_reader_that_takes_not_even_one_frame_is_cut_off_in_time() {
     let (ada, _) = world.enter("agora", "Ada");
     world.deaf.insert(ada);
     world.enter("agora", "Bob");
-    world.pass(Duration::from_millis(4_999));
+    world.pass(Duration::from_millis(3_999));
     assert!(!world.closed.contains_key(&ada));
     world.pass(Duration::from_millis(1));
     assert_eq!(world.closed[&ada], CloseCode::SlowReader);

@@ -297,6 +297,38 @@ fn a_restarted_server_knows_its_participants_by_their_proof() {
     assert_ne!(welcome["participant"], adas["participant"], "another server's proof");
 }
 
+/// A `hello` of somebody whose session the server has forgotten.
+fn returning(name: &str, welcome: &Value) -> Value {
+    let resume = json!({"session": welcome["session"], "secret": welcome["resume_secret"], "last_seq": 1,
+        "participant_proof": welcome["participant_proof"]});
+    json!({"room": "agora", "name": name, "resume": resume})
+}
+
+#[test]
+fn after_a_restart_the_moderator_moderates_whoever_returns_first() {
+    let mut before = World::new(Limits::default());
+    let ((_, adas), (_, bobs)) = (before.enter("agora", "Ada"), before.enter("agora", "Bob"));
+    let mut after = World::new(Limits::default());
+    after.enter("elsewhere", "somebody, so that random ids differ");
+    let (bob, welcome) = after.hello(returning("Bob", &bobs));
+    assert_eq!(welcome["grants"]["moderate"], true, "somebody has to");
+    let (ada, welcome) = after.hello(returning("Ada", &adas));
+    assert_eq!(welcome["grants"]["moderate"], true);
+    let told = after.got(bob, "participant_changed").pop().unwrap();
+    assert_eq!((&told["participant"]["id"], &told["participant"]["moderator"]), (&bobs["participant"], &json!(false)));
+    after.say(bob, json!({"type": "lock", "locked": true, "cid": 1}));
+    assert_eq!(after.got(bob, "error")[0]["code"], "forbidden");
+    after.say(ada, json!({"type": "lock", "locked": true, "cid": 1}));
+    assert_eq!(after.got(ada, "ok").len(), 1);
+    // Long after the restart a proof of old gives no rank.
+    let mut later = World::new(Limits::default());
+    later.enter("elsewhere", "somebody, so that random ids differ");
+    later.pass_secs(121);
+    later.hello(returning("Bob", &bobs));
+    let (_, welcome) = later.hello(returning("Ada", &adas));
+    assert_eq!(welcome["grants"]["moderate"], false);
+}
+
 #[test]
 fn a_session_belongs_to_its_identity() {
     let mut world = guarded(Limits::default());

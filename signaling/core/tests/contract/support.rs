@@ -123,7 +123,7 @@ impl World {
         while let Some(outgoing) = self.control.poll_transmit() {
             let socket = outgoing.connection.0;
             match outgoing.action {
-                Action::Bind(_) => {}
+                Action::Bind(_) | Action::Documents(_) => {}
                 Action::Send(bytes) => {
                     let frame = serde_json::from_slice(&bytes).unwrap();
                     self.frames.entry(socket).or_default().push(frame);

@@ -40,6 +40,7 @@ pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
     runtime()?.block_on(async {
         for flood in &FLOODS {
             let server = Server::stoa(&[])?;
+            warm_up(&server, flood).await?;
             let (mut growth, mut cut, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
             for index in 0..flood.trials {
                 let trial = trial(&server, index, flood).await?;
@@ -48,13 +49,32 @@ pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
                 kernel.push(trial.kernel_kib);
             }
             let name = |what: &str| format!("never-reading, {}: {what}", flood.name);
-            report.add(Row::new(name("RSS growth, worst"), "KiB", quantile(&mut growth, 1.0)).at_most(512.0));
+            report.add(Row::new(name("RSS growth, worst"), "KiB", quantile(&mut growth, 1.0)).at_most(256.0));
             report.add(Row::new(name("RSS growth, median"), "KiB", quantile(&mut growth, 0.5)));
             report.add(Row::new(name("kernel held"), "KiB", quantile(&mut kernel, 1.0)));
             report.add(Row::new(name("cut, slowest"), "s", quantile(&mut cut, 1.0)).at_most(5.0));
         }
         Ok(())
     })
+}
+
+/// The same traffic to somebody who reads, so that what is measured afterwards is not what the sender costs.
+async fn warm_up(server: &Server, flood: &Flood) -> Outcome<()> {
+    let hello = hello("warm-up");
+    let mut reader = Member::enter(server.address, 0, Manner::Usual, &hello).await?;
+    let mate = Member::enter(server.address, 0, Manner::Usual, &hello).await?;
+    let candidate = json!({"candidate": "x".repeat(CANDIDATE_BYTES)});
+    let frame = json!({"type": "candidate", "to": reader.participant(), "link": 1, "candidate": candidate}).to_string();
+    let frames = flood.burst.max(WARM_UP_FRAMES);
+    for _ in 0..frames {
+        mate.writer().say(&frame).await?;
+    }
+    let mut arrived = 0;
+    while arrived < frames {
+        let frame = timeout(PATIENCE, reader.hear()).await.map_err(|_| "the warm-up does not arrive")??;
+        arrived += usize::from(is(&frame, "candidate"));
+    }
+    Ok(())
 }
 
 async fn trial(server: &Server, index: usize, flood: &Flood) -> Outcome<Trial> {
@@ -73,7 +93,9 @@ async fn trial(server: &Server, index: usize, flood: &Flood) -> Outcome<Trial> {
             {
                 return Outcome::Ok(Instant::now());
             }
-            if is(&frame, "error") {
+            // Whoever sends to somebody who is behind is told to wait; what they sent is not queued.
+            let is_told_to_wait = frame.get("code").is_some_and(|code| code == "rate_limited");
+            if is(&frame, "error") && !is_told_to_wait {
                 return Err(frame.to_string().into());
             }
         }
@@ -149,6 +171,7 @@ const FLOODS: [Flood; 3] = [
     Flood { name: "burst of 250", burst: 250, per_second: 45, trials: 5 },
     Flood { name: "60 frames, no more", burst: 60, per_second: 0, trials: 2 },
 ];
+const WARM_UP_FRAMES: usize = 60;
 const CANDIDATE_BYTES: usize = 1024;
 /// How often the watching thread looks, beside the time that looking takes.
 const SAMPLING: Duration = Duration::from_millis(2);

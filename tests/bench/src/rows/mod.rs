@@ -13,14 +13,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::Outcome;
 use crate::client::Manner;
 use crate::member::{Member, hello};
-use crate::report::Report;
 use crate::server::Server;
-
-/// Measures and adds its rows.
-type Part = fn(&mut Report) -> Outcome<()>;
+use crate::{Outcome, Part};
 
 /// What can be asked for, in the order in which it runs: what needs quiet comes first.
 pub(crate) const PARTS: [(&str, Part); 6] = [

@@ -5,6 +5,7 @@ import { usePage, useStore } from '../hooks';
 import { KeyboardIcon, LockIcon, StoaMark } from '../icons';
 import { text } from '../text';
 import { useAnnouncements } from './announcements';
+import { ChatPlace, useUnread } from './chat-place';
 import { copyLink } from './copy-link';
 import { isOn } from './device-state';
 import { HelpDialog } from './help-dialog';
@@ -12,11 +13,12 @@ import { NotePlace, useNote } from './note-place';
 import { DeviceBanner, ListenerBanner, SwitchedOffNotices, useDeviceAnnouncements } from './notices';
 import { People } from './people';
 import { Stage } from './stage';
-import { PEOPLE_BUTTON_ID, Toolbar } from './toolbar';
+import { CHAT_BUTTON_ID, PEOPLE_BUTTON_ID, Toolbar } from './toolbar';
 import { useShortcuts, shortcutHint, type Act } from './use-shortcuts';
 
 const NOTE_PANEL_ID = 'note-panel';
 const PEOPLE_PANEL_ID = 'people-panel';
+const CHAT_PANEL_ID = 'chat-panel';
 
 /** Where there is room for both, the note is open from the start; elsewhere there is room for one panel at a time. */
 const WIDE = '(min-width: 900px)';
@@ -34,6 +36,7 @@ export function Call({ room, onLeave }: CallProps) {
   const heading = usePage(text.call.title(snapshot.room));
   const note = useNote(room);
   const panels = usePanels();
+  const unread = useUnread(room, panels.chatOpen);
   const [helpOpen, setHelpOpen] = useState(false);
   useAnnouncements(room);
   useDeviceAnnouncements(media);
@@ -48,6 +51,8 @@ export function Call({ room, onLeave }: CallProps) {
         return panels.toggleNote();
       case 'people':
         return panels.togglePeople();
+      case 'chat':
+        return snapshot.grants.data ? panels.toggleChat() : undefined;
       case 'copy':
         return void copyLink();
       case 'help':
@@ -59,7 +64,7 @@ export function Call({ room, onLeave }: CallProps) {
   useShortcuts(room.media, act);
 
   return (
-    <div class={panels.noteOpen || panels.peopleOpen ? 'call with-side' : 'call'}>
+    <div class={panels.anyOpen ? 'call with-side' : 'call'}>
       <CallHead snapshot={snapshot} heading={heading} onHelp={() => setHelpOpen(true)} />
       <main class="call-main">
         {snapshot.status === 'reconnecting' && (
@@ -73,10 +78,13 @@ export function Call({ room, onLeave }: CallProps) {
         <ListenerBanner snapshot={snapshot} />
         <Stage snapshot={snapshot} />
       </main>
-      {(panels.noteOpen || panels.peopleOpen) && (
+      {panels.anyOpen && (
         <div class="side">
           {panels.peopleOpen && (
             <People id={PEOPLE_PANEL_ID} room={room} snapshot={snapshot} onClose={panels.togglePeople} />
+          )}
+          {panels.chatOpen && (
+            <ChatPlace id={CHAT_PANEL_ID} room={room} snapshot={snapshot} onClose={panels.toggleChat} />
           )}
           {panels.noteOpen && <NotePlace id={NOTE_PANEL_ID} room={room} note={note} onClose={panels.toggleNote} />}
         </div>
@@ -87,6 +95,10 @@ export function Call({ room, onLeave }: CallProps) {
         note={{ open: panels.noteOpen, panelId: NOTE_PANEL_ID, toggle: panels.toggleNote }}
         people={{ open: panels.peopleOpen, panelId: PEOPLE_PANEL_ID, toggle: panels.togglePeople }}
         peopleCount={snapshot.participants.length}
+        chat={
+          snapshot.grants.data ? { open: panels.chatOpen, panelId: CHAT_PANEL_ID, toggle: panels.toggleChat } : null
+        }
+        unread={unread}
         onLeave={onLeave}
       />
       {helpOpen && <HelpDialog onClose={() => setHelpOpen(false)} />}
@@ -131,29 +143,43 @@ function CallHead({ snapshot, heading, onHelp }: CallHeadProps) {
 interface Panels {
   readonly noteOpen: boolean;
   readonly peopleOpen: boolean;
+  readonly chatOpen: boolean;
+  readonly anyOpen: boolean;
   readonly toggleNote: () => void;
   readonly togglePeople: () => void;
+  readonly toggleChat: () => void;
   /** What lies over the stage goes first; a note beside it is no sheet and stays. */
   readonly closeTop: () => void;
 }
 
-function usePanels(): Panels {
-  const [noteOpen, setNoteOpen] = useState(isWide);
-  const [peopleOpen, setPeopleOpen] = useState(false);
+type Panel = 'note' | 'people' | 'chat';
 
-  const toggleNote = (): void => {
-    if (!noteOpen && !isWide()) setPeopleOpen(false);
-    setNoteOpen(!noteOpen);
-  };
-  const togglePeople = (): void => {
-    if (!peopleOpen && !isWide()) setNoteOpen(false);
-    setPeopleOpen(!peopleOpen);
-    // The list takes the focus when it opens.
-    if (peopleOpen) document.getElementById(PEOPLE_BUTTON_ID)?.focus();
+function usePanels(): Panels {
+  const [open, setOpen] = useState<readonly Panel[]>(() => (isWide() ? ['note'] : []));
+  const isOpen = (panel: Panel): boolean => open.includes(panel);
+  const toggle = (panel: Panel): void => {
+    if (isOpen(panel)) setOpen(open.filter((other) => other !== panel));
+    else setOpen(isWide() ? [...open, panel] : [panel]);
+    const button = BUTTON_IDS[panel];
+    // The panel takes the focus when it opens.
+    if (isOpen(panel) && button !== null) document.getElementById(button)?.focus();
   };
   const closeTop = (): void => {
-    if (peopleOpen) togglePeople();
-    else if (noteOpen && !isWide()) setNoteOpen(false);
+    if (isOpen('people')) toggle('people');
+    else if (isOpen('chat')) toggle('chat');
+    else if (isOpen('note') && !isWide()) toggle('note');
   };
-  return { noteOpen, peopleOpen, toggleNote, togglePeople, closeTop };
+  return {
+    noteOpen: isOpen('note'),
+    peopleOpen: isOpen('people'),
+    chatOpen: isOpen('chat'),
+    anyOpen: open.length > 0,
+    toggleNote: () => toggle('note'),
+    togglePeople: () => toggle('people'),
+    toggleChat: () => toggle('chat'),
+    closeTop,
+  };
 }
+
+/** Where the focus goes when a panel that had taken it is closed. */
+const BUTTON_IDS = { note: null, people: PEOPLE_BUTTON_ID, chat: CHAT_BUTTON_ID } as const;

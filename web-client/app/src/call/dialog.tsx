@@ -7,11 +7,13 @@ interface DialogProps {
   /** What the button in the corner is called. */
   readonly closeLabel: string;
   readonly onClose: () => void;
+  /** For contents that need more than a column. */
+  readonly wide?: boolean;
   readonly children: ComponentChildren;
 }
 
 /** A modal dialog that exists only while it is open: what it measures, it measures only while somebody looks. */
-export function Dialog({ title, closeLabel, onClose, children }: DialogProps) {
+export function Dialog({ title, closeLabel, onClose, wide = false, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   useLayoutEffect(() => {
@@ -32,7 +34,13 @@ export function Dialog({ title, closeLabel, onClose, children }: DialogProps) {
   };
 
   return (
-    <dialog ref={dialog} class="dialog" aria-labelledby={titleId} onClose={onClose} onClick={closeOutside}>
+    <dialog
+      ref={dialog}
+      class={wide ? 'dialog wide' : 'dialog'}
+      aria-labelledby={titleId}
+      onClose={onClose}
+      onClick={closeOutside}
+    >
       <div class="dialog-box">
         <div class="dialog-head">
           <h2 id={titleId}>{title}</h2>

@@ -1,18 +1,13 @@
 /** The note's place in a call. Its two halves are loaded when needed: first the syncing, then, once open, the editor. */
 import type { Room } from '@stoa/client';
 import { useEffect, useState } from 'preact/hooks';
+import { useLoaded, type Loading } from '../hooks';
 import { CloseIcon, NoteIcon } from '../icons';
 import type { NoteSession } from '../note/session';
+import { recallPass } from '../pass';
 import { text } from '../text';
 
-type Loading<T> =
-  | { readonly kind: 'loading' }
-  | { readonly kind: 'failed'; readonly retry: () => void }
-  | { readonly kind: 'ready'; readonly value: T };
-
 export type LoadingNote = Loading<NoteSession>;
-
-const LOADING = { kind: 'loading' } as const;
 
 /** Starts the room's note and ends it when the call is over. */
 export function useNote(room: Room): LoadingNote {
@@ -22,7 +17,7 @@ export function useNote(room: Room): LoadingNote {
 
   useEffect(() => {
     if (Session === null) return;
-    const started = new Session(room);
+    const started = new Session(room, room.state.room);
     setSession(started);
     return () => {
       setSession(null);
@@ -31,7 +26,7 @@ export function useNote(room: Room): LoadingNote {
   }, [room, Session]);
 
   if (module.kind === 'failed') return module;
-  return session === null ? LOADING : { kind: 'ready', value: session };
+  return session === null ? { kind: 'loading' } : { kind: 'ready', value: session };
 }
 
 interface NotePlaceProps {
@@ -59,7 +54,7 @@ export function NotePlace({ id, room, note, onClose }: NotePlaceProps) {
         </button>
       </div>
       {note.kind === 'ready' && panel.kind === 'ready' ? (
-        <panel.value.NotePanel session={note.value} room={room.state.room} />
+        <panel.value.NotePanel session={note.value} token={recallPass(room.state.room).token} hasOwnTab />
       ) : (
         <Waiting note={note} panel={panel} />
       )}
@@ -82,22 +77,3 @@ function Waiting({ note, panel }: { readonly note: LoadingNote; readonly panel: 
 
 const loadSession = () => import('../note/session');
 const loadPanel = () => import('../note/panel');
-
-function useLoaded<T>(load: () => Promise<T>): Loading<T> {
-  const [attempt, setAttempt] = useState(0);
-  const [state, setState] = useState<Loading<T>>(LOADING);
-
-  useEffect(() => {
-    let current = true;
-    setState(LOADING);
-    load().then(
-      (value) => current && setState({ kind: 'ready', value }),
-      () => current && setState({ kind: 'failed', retry: () => setAttempt((count) => count + 1) }),
-    );
-    return () => {
-      current = false;
-    };
-  }, [load, attempt]);
-
-  return state;
-}

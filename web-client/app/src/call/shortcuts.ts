@@ -1,6 +1,6 @@
 /** Which key does what during a call, and when it is left to what has the focus. */
 
-export type ShortcutAction = 'microphone' | 'talk' | 'camera' | 'note' | 'people' | 'copy' | 'help' | 'close';
+export type ShortcutAction = 'microphone' | 'talk' | 'camera' | 'note' | 'people' | 'chat' | 'copy' | 'help' | 'close';
 
 /** In the order of the help sheet. */
 export const SHORTCUTS: readonly { readonly key: string; readonly action: ShortcutAction }[] = [
@@ -9,6 +9,7 @@ export const SHORTCUTS: readonly { readonly key: string; readonly action: Shortc
   { key: 'v', action: 'camera' },
   { key: 'n', action: 'note' },
   { key: 'p', action: 'people' },
+  { key: 't', action: 'chat' },
   { key: 'c', action: 'copy' },
   { key: '?', action: 'help' },
   { key: 'Escape', action: 'close' },

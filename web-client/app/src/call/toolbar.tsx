@@ -1,7 +1,7 @@
 import type { LocalMedia, LocalMediaState } from '@stoa/client';
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
-import { DevicesIcon, LeaveIcon, NoteIcon, PeopleIcon, WarningIcon } from '../icons';
+import { ChatIcon, DevicesIcon, LeaveIcon, NoteIcon, PeopleIcon, WarningIcon } from '../icons';
 import { text } from '../text';
 import { CopyLinkButton } from './copy-link';
 import { deviceProblems } from './device-problems';
@@ -23,13 +23,17 @@ interface ToolbarProps {
   readonly note: PanelToggle;
   readonly people: PanelToggle;
   readonly peopleCount: number;
+  /** Null: one may not take part in it. */
+  readonly chat: PanelToggle | null;
+  readonly unread: number;
   readonly onLeave: () => void;
 }
 
-/** Where the focus goes when the list of people is closed. */
+/** Where the focus goes when the list of people, or the chat, is closed. */
 export const PEOPLE_BUTTON_ID = 'people-button';
+export const CHAT_BUTTON_ID = 'chat-button';
 
-export function Toolbar({ media, state, note, people, peopleCount, onLeave }: ToolbarProps) {
+export function Toolbar({ media, state, note, people, peopleCount, chat, unread, onLeave }: ToolbarProps) {
   const [devicesOpen, setDevicesOpen] = useState(false);
   const troubled = deviceProblems(state).length > 0;
   return (
@@ -67,6 +71,24 @@ export function Toolbar({ media, state, note, people, peopleCount, onLeave }: To
           </span>
         </span>
       </PanelButton>
+      {chat !== null && (
+        <PanelButton
+          id={CHAT_BUTTON_ID}
+          panel={chat}
+          label={text.chat.open}
+          description={unread > 0 ? text.chat.unread(unread) : undefined}
+          shortcut={shortcutHint('T')}
+        >
+          <span class="control-counted">
+            <ChatIcon />
+            {unread > 0 && (
+              <span class="control-count" aria-hidden="true">
+                {unread}
+              </span>
+            )}
+          </span>
+        </PanelButton>
+      )}
       <CopyLinkButton class="control" />
       <button
         type="button"
@@ -87,7 +109,7 @@ interface PanelButtonProps {
   readonly id?: string;
   readonly panel: PanelToggle;
   readonly label: string;
-  readonly description?: string;
+  readonly description?: string | undefined;
   readonly shortcut: string | undefined;
   readonly children: ComponentChildren;
 }

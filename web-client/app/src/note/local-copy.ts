@@ -1,7 +1,9 @@
 /** The copy of a note in this browser's IndexedDB, and the truth about it. */
+import type { ProviderCopy } from '@stoa/yjs';
 import { IndexeddbPersistence } from 'y-indexeddb';
 import type { Doc } from 'yjs';
 import type { StorageState } from './save-state';
+import { canStore, find, keepEpoch, putAside, type AsideCopy, type Found } from './store';
 
 /** A browser that has not opened its storage by then is taken to refuse; if it opens later, that counts. */
 const OPENING_MS = 8000;
@@ -9,26 +11,55 @@ const OPENING_MS = 8000;
 /** "Saved" comes a little late, so that it does not flicker between keystrokes; it never comes early. */
 const CALM_MS = 300;
 
-export class LocalCopy {
+export class LocalCopy implements ProviderCopy {
+  readonly loaded: Promise<number>;
   readonly #doc: Doc;
   readonly #onChange: () => void;
   #state: StorageState = 'loading';
+  #aside: readonly AsideCopy[] = [];
   #persistence: IndexeddbPersistence | null = null;
+  #database: string | null = null;
+  /** The epoch that the document belongs to by now. */
+  #epoch = 0;
   #destroyed = false;
   #unconfirmed = 0;
+  #resolveLoaded: (epoch: number) => void = () => undefined;
   #openingTimer: ReturnType<typeof setTimeout>;
   #calmTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `onChange` is called whenever `state` has a new value. */
+  /** `onChange` is called whenever `state` or `aside` has a new value. */
   constructor(name: string, doc: Doc, onChange: () => void) {
     this.#doc = doc;
     this.#onChange = onChange;
-    this.#openingTimer = setTimeout(() => this.#set('failed'), OPENING_MS);
-    void this.#open(name);
+    this.loaded = new Promise((resolve) => (this.#resolveLoaded = resolve));
+    this.#openingTimer = setTimeout(() => this.#fail(), OPENING_MS);
+    this.#open(name).catch(() => this.#fail());
   }
 
   get state(): StorageState {
     return this.#state;
+  }
+
+  /** Copies of the same note from before the server erased it. */
+  get aside(): readonly AsideCopy[] {
+    return this.#aside;
+  }
+
+  /** One of them is not wanted any more. */
+  dropAside(copy: AsideCopy): void {
+    this.#aside = this.#aside.filter((other) => other !== copy);
+    this.#onChange();
+  }
+
+  async keepEpoch(epoch: number): Promise<void> {
+    this.#epoch = epoch;
+    if (this.#persistence !== null && this.#database !== null) await keepEpoch(this.#database, epoch);
+  }
+
+  /** Ends it, and leaves it for good: whoever opens the note next begins with an empty one. */
+  async putAside(): Promise<void> {
+    this.destroy();
+    if (this.#database !== null) await putAside(this.#database);
   }
 
   destroy(): void {
@@ -43,19 +74,37 @@ export class LocalCopy {
   async #open(name: string): Promise<void> {
     // y-indexeddb does not say that the browser refuses, so this is found out beforehand.
     if (!(await canStore())) {
-      this.#set('failed');
+      this.#fail();
       return;
     }
+    const found = await find(name);
     if (this.#destroyed) return;
-    const persistence = new IndexeddbPersistence(name, this.#doc);
+    this.#aside = found.aside;
+    // Where the storage came too late, the document may have met another epoch than its copy.
+    const isTooLate = this.#epoch !== 0 && found.epoch !== 0 && found.epoch !== this.#epoch;
+    if (isTooLate) this.#fail();
+    else await this.#attach(found);
+  }
+
+  async #attach({ database, epoch }: Found): Promise<void> {
+    const persistence = new IndexeddbPersistence(database, this.#doc);
+    this.#database = database;
     this.#persistence = persistence;
     await persistence.whenSynced;
+    if (this.#epoch !== 0 && epoch === 0) await keepEpoch(database, this.#epoch);
     if (this.#destroyed || persistence.db === null) return;
     // Failed writes (a full disk, data cleared by the user) reach the database as events.
     persistence.db.addEventListener('abort', () => this.#set('failed'));
     persistence.db.addEventListener('close', () => this.#set('failed'));
     this.#doc.on('update', this.#confirm);
     this.#confirm();
+    this.#resolveLoaded(epoch);
+  }
+
+  /** The document goes on without it. */
+  #fail(): void {
+    this.#set('failed');
+    this.#resolveLoaded(0);
   }
 
   /** Asks the database something: the answer comes only after all writes before it are done. */
@@ -84,25 +133,4 @@ export class LocalCopy {
     this.#state = state;
     this.#onChange();
   }
-}
-
-const PROBE = 'stoa/probe';
-
-function canStore(): Promise<boolean> {
-  return new Promise((resolve) => {
-    try {
-      const request = indexedDB.open(PROBE);
-      request.onerror = (event) => {
-        event.preventDefault();
-        resolve(false);
-      };
-      request.onsuccess = () => {
-        request.result.close();
-        indexedDB.deleteDatabase(PROBE);
-        resolve(true);
-      };
-    } catch {
-      resolve(false);
-    }
-  });
 }

@@ -3,7 +3,7 @@ import { usePage } from '../hooks';
 import { StoaMark } from '../icons';
 import { text } from '../text';
 
-export function Nothing({ badRoom }: { readonly badRoom: boolean }) {
+export function Nothing({ bad }: { readonly bad: 'room' | 'document' | null }) {
   const heading = usePage(text.nothing.title);
   return (
     <div class="page">
@@ -13,7 +13,7 @@ export function Nothing({ badRoom }: { readonly badRoom: boolean }) {
         <h1 ref={heading} tabIndex={-1}>
           {text.nothing.heading}
         </h1>
-        <p>{badRoom ? text.nothing.badRoom : text.nothing.body}</p>
+        <p>{bad === null ? text.nothing.body : text.nothing.bad[bad]}</p>
         <Link href="/" class="button primary">
           {text.backToStart}
         </Link>

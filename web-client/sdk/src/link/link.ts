@@ -1,4 +1,4 @@
-import type { Candidate, Description, MediaState } from '../signal/wire';
+import type { Candidate, Description, MediaState, ParticipantRights } from '../signal/wire';
 import { DataPort } from './data-port';
 import type { ConnectionState } from './health';
 import { Negotiator } from './negotiator';
@@ -58,6 +58,7 @@ export class Link {
   #generation: Generation | null = null;
   #path: LinkPath = 'unknown';
   #remoteMedia: MediaState = { microphone: false, camera: false, screen: false };
+  #remoteRights: Pick<ParticipantRights, 'subscribe' | 'data'> = { subscribe: true, data: true };
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
@@ -113,6 +114,15 @@ export class Link {
     }
   }
 
+  /** What the other side may do: who may not subscribe is sent no media, who may not send data is not listened to. */
+  setRemoteRights(rights: Pick<ParticipantRights, 'subscribe' | 'data'>): void {
+    const { subscribe } = this.#remoteRights;
+    this.#remoteRights = rights;
+    if (rights.subscribe !== subscribe && this.#generation !== null) {
+      this.#attachTracks(this.#generation);
+    }
+  }
+
   /** New relays or credentials, for the next restart or generation. */
   setIceServers(iceServers: RTCIceServer[]): void {
     this.#iceServers = iceServers;
@@ -128,7 +138,7 @@ export class Link {
 
   /** Sends bytes; false: not open, too large, or too much waits. */
   send(message: Uint8Array): boolean {
-    return this.#generation?.port.send(message) ?? false;
+    return this.#remoteRights.data && (this.#generation?.port.send(message) ?? false);
   }
 
   /** Whether bytes pass. */
@@ -232,7 +242,13 @@ export class Link {
     this.#closeGeneration();
     this.#path = 'unknown';
     const connection = new RTCPeerConnection(this.#configuration());
-    const port = new DataPort(connection, 'docs', this.#handlers);
+    const { opened, closed, received } = this.#handlers;
+    const listen = (message: Uint8Array): void => {
+      if (this.#remoteRights.data) {
+        received(message);
+      }
+    };
+    const port = new DataPort(connection, 'docs', { opened, closed, received: listen });
     const pulse = new PulsePort(connection, {
       heard: () => this.#runAndTell((nowMs) => this.#negotiator.handleHeard(number, nowMs)),
       beat: () => void this.#readInbound(number, connection),
@@ -330,9 +346,10 @@ export class Link {
   #attachTracks(generation: Generation): void {
     for (const kind of KINDS) {
       const sender = generation.transceivers[kind]?.sender;
-      if (sender !== undefined && sender.track !== this.#tracks[kind]) {
+      const track = this.#remoteRights.subscribe ? this.#tracks[kind] : null;
+      if (sender !== undefined && sender.track !== track) {
         // Refused only by a closed connection: the next generation attaches the tracks anew.
-        sender.replaceTrack(this.#tracks[kind]).catch(() => undefined);
+        sender.replaceTrack(track).catch(() => undefined);
       }
     }
   }

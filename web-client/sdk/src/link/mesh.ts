@@ -15,6 +15,7 @@ export interface MeshHandlers {
 }
 
 const PATH_PERIOD_MS = 3_000;
+const EVERYTHING = { subscribe: true, data: true };
 
 /** The links to all other participants of a room. */
 export class Mesh {
@@ -80,8 +81,9 @@ export class Mesh {
         this.#close(id, link);
       }
     }
-    for (const { id, connected, media } of others) {
+    for (const { id, connected, media, rights } of others) {
       const link = this.#links.get(id) ?? this.#open(id);
+      link.setRemoteRights(rights ?? EVERYTHING);
       link.setRemoteMedia(media);
       link.setReachable(isSignalingLive && connected);
     }

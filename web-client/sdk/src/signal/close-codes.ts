@@ -73,7 +73,13 @@ export function judgeClose(closeCode: number, refusal: ErrorCode | null): CloseV
 
 /** What a refused request means to the app; anything else is a fault of this SDK. */
 export function errorOfRefusal(refusal: ErrorCode): StoaErrorCode {
-  const codes = { ...FINAL_REFUSALS, ...BUSY_REFUSALS, unauthenticated: 'authenticate' } as const;
+  const codes = {
+    ...FINAL_REFUSALS,
+    ...BUSY_REFUSALS,
+    unauthenticated: 'authenticate',
+    chat_disabled: 'chat_disabled',
+    unavailable: 'unavailable',
+  } as const;
   const known: Partial<Record<ErrorCode, StoaErrorCode>> = codes;
   return known[refusal] ?? 'protocol';
 }

@@ -1,7 +1,8 @@
+import { SocketPort } from '../documents/socket-port';
 import { parseServerFrame } from './parse';
 import { Doubt, isServerUp } from './probe';
 import type { RequestMessage } from './requests';
-import type { Invited, SignalEffect } from './effects';
+import type { Reply, SignalEffect } from './effects';
 import type { SignalSession } from './session';
 
 /** The subprotocol of the WebSocket; the number is that of the wire protocol. */
@@ -15,11 +16,13 @@ export type TokenSource = () => string | Promise<string>;
 
 /** Drives a `SignalSession`: owns its socket and its timer, and nothing that needs a decision. */
 export class SignalConnection {
+  /** The way for documents: open from each welcome until its socket is lost. */
+  readonly documents = new SocketPort(() => this.#run((nowMs) => this.#session.handleAlive(nowMs)));
   readonly #url: string;
   readonly #session: SignalSession;
   readonly #handle: (event: SignalEvent) => void;
   readonly #renewToken: TokenSource | null;
-  readonly #waiting = new Map<number, (error: Error | null, invited: Invited | null) => void>();
+  readonly #waiting = new Map<number, (error: Error | null, reply: Reply | null) => void>();
   #isRenewing = false;
   readonly #doubt = new Doubt();
   #socket: WebSocket | null = null;
@@ -48,11 +51,11 @@ export class SignalConnection {
   }
 
   /** Asks something; rejects with a `StoaError` if it is refused or the session ends before. */
-  request(message: RequestMessage): Promise<Invited | null> {
+  request(message: RequestMessage): Promise<Reply | null> {
     return new Promise((resolve, reject) => {
       this.#run((nowMs) => {
         const id = this.#session.request(message, nowMs);
-        this.#waiting.set(id, (error, invited) => (error === null ? resolve(invited) : reject(error)));
+        this.#waiting.set(id, (error, reply) => (error === null ? resolve(reply) : reject(error)));
       });
     });
   }
@@ -112,18 +115,32 @@ export class SignalConnection {
         this.#drop(effect.code, effect.reason);
         break;
       case 'settled':
-        this.#waiting.get(effect.id)?.(effect.error, effect.invited);
+        this.#waiting.get(effect.id)?.(effect.error, effect.reply);
         this.#waiting.delete(effect.id);
         break;
       case 'renew_token':
         void this.#fetchToken();
         break;
+      case 'welcomed':
+        this.#handle(effect);
+        this.#openDocuments();
+        break;
+      case 'interrupted':
+        this.documents.detach();
+        this.#handle(effect);
+        break;
       case 'failed':
         this.#stop();
         this.#handle(effect);
         break;
-      default:
+      case 'message':
         this.#handle(effect);
+    }
+  }
+
+  #openDocuments(): void {
+    if (this.#socket !== null) {
+      this.documents.attach(this.#socket);
     }
   }
 
@@ -162,6 +179,7 @@ export class SignalConnection {
       return;
     }
     this.#socket = socket;
+    socket.binaryType = 'arraybuffer';
     const ifCurrent = (step: (nowMs: number) => void) => {
       if (this.#socket === socket) {
         this.#run(step);
@@ -173,8 +191,13 @@ export class SignalConnection {
       this.#doubt.handleOpened();
       ifCurrent((nowMs) => this.#session.handleOpen(nowMs));
     };
-    socket.onmessage = (event: MessageEvent<unknown>) => {
-      const frame = typeof event.data === 'string' ? parseServerFrame(event.data) : null;
+    socket.onmessage = ({ data }: MessageEvent<unknown>) => {
+      if (data instanceof ArrayBuffer) {
+        ifCurrent((nowMs) => this.#session.handleAlive(nowMs));
+        ifCurrent(() => this.documents.receive(new Uint8Array(data)));
+        return;
+      }
+      const frame = typeof data === 'string' ? parseServerFrame(data) : null;
       ifCurrent((nowMs) => this.#session.handleFrame(frame, nowMs));
     };
     socket.onclose = (event) => {
@@ -204,6 +227,7 @@ export class SignalConnection {
   #drop(code: number, reason: string): void {
     const socket = this.#socket;
     this.#socket = null;
+    this.documents.detach();
     this.#question?.abort();
     this.#question = null;
     socket?.close(code, reason);

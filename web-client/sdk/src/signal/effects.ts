@@ -4,13 +4,13 @@ import type { ClientFrame, MediaState, Resume, ServerMessage } from './wire';
 /** The answer to `hello`. */
 export type Welcome = Extract<ServerMessage, { type: 'welcome' }>;
 
-/** The answer to `invite`. */
-export type Invited = Extract<ServerMessage, { type: 'invited' }>;
+/** An answer that says more than that a request was carried out: to `invite`, to `chat_history`. */
+export type Reply = Extract<ServerMessage, { type: 'invited' | 'chat_entries' }>;
 
 /** What the room reacts to; what concerns the session alone is dealt with here. */
 export type RoomMessage = Exclude<
   ServerMessage,
-  { type: 'welcome' | 'ok' | 'invited' | 'error' | 'pong' | 'reconnect' | 'token_expiring' }
+  { type: 'welcome' | 'ok' | 'invited' | 'chat_entries' | 'error' | 'pong' | 'reconnect' | 'token_expiring' }
 >;
 
 /** What a session wants done; the driver carries it out in order. */
@@ -30,7 +30,7 @@ export type SignalEffect =
       readonly kind: 'settled';
       readonly id: number;
       readonly error: StoaError | null;
-      readonly invited: Invited | null;
+      readonly reply: Reply | null;
     }
   /** The end, for a reason. */
   | { readonly kind: 'failed'; readonly error: StoaError };

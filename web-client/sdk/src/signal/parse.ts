@@ -21,8 +21,23 @@ const isListOf =
     Array.isArray(value) && value.every(check);
 
 const isMedia = hasFields({ microphone: isFlag, camera: isFlag, screen: isFlag });
-const isParticipant = hasFields({ id: isText, name: isText, media: isMedia, connected: isFlag, moderator: isFlag });
-const isRoom = hasFields({ name: isText, topology: isRecord, locked: isFlag, participants: isListOf(isParticipant) });
+const isRights = hasFields({ subscribe: isFlag, data: isFlag, documents: isText });
+const isParticipant = hasFields({
+  id: isText,
+  name: isText,
+  media: isMedia,
+  connected: isFlag,
+  moderator: isFlag,
+  rights: isAbsentOr(isRights),
+});
+const isRoom = hasFields({
+  name: isText,
+  topology: isRecord,
+  locked: isFlag,
+  chat_enabled: isFlag,
+  participants: isListOf(isParticipant),
+});
+const isChatEntry = hasFields({ seq: isCount, at_ms: isCount, participant: isText, name: isText, text: isText });
 const isIceServer = hasFields({ urls: isListOf(isText) });
 const isLimits = hasFields({ room_participants: isCount, heartbeat_ms: isCount, resume_ms: isCount });
 const isDescription = hasFields({ type: (kind) => kind === 'offer' || kind === 'answer', sdp: isText });
@@ -50,7 +65,9 @@ const MESSAGES: Record<ServerMessage['type'], Check> = {
   participant_joined: hasFields({ participant: isParticipant }),
   participant_changed: hasFields({ participant: isParticipant }),
   participant_left: hasFields({ participant: isText, reason: isText }),
-  room_changed: hasFields({ locked: isFlag }),
+  room_changed: hasFields({ locked: isFlag, chat_enabled: isFlag }),
+  chat: hasFields({ entry: isChatEntry }),
+  chat_entries: hasFields({ entries: isListOf(isChatEntry), more: isFlag }),
   muted: hasFields({ source: isSource, by: isText }),
   invited: hasFields({ invite: isText, expires_at_ms: isCount }),
   token_expiring: hasFields({ expires_in_ms: isCount }),

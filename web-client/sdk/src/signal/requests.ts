@@ -1,6 +1,6 @@
 import type { ClientMessage, ErrorCode } from './wire';
 
-/** Messages that the server answers with `ok`, `invited` or `error`. */
+/** Messages that the server answers with `ok`, `error` or a reply of its own. */
 export type RequestMessage = Exclude<ClientMessage, { type: 'hello' | 'ack' | 'ping' | 'leave' }>;
 
 /** A request that was carried out (`refusal` is null) or refused. */

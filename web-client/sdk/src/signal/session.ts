@@ -2,7 +2,7 @@ import { StoaError } from '../errors';
 import { Backoff } from './backoff';
 import { errorOfRefusal, judgeClose } from './close-codes';
 import type { CloseVerdict } from './close-codes';
-import type { Invited, SignalEffect, SignalSessionOptions, Welcome } from './effects';
+import type { Reply, SignalEffect, SignalSessionOptions, Welcome } from './effects';
 import { Requests } from './requests';
 import type { RequestMessage } from './requests';
 import type { ClientMessage, ErrorCode, MediaState, Resume, ServerFrame } from './wire';
@@ -161,6 +161,14 @@ export class SignalSession {
     this.#handleMessage(frame, nowMs);
     if (this.#unacked >= ACK_FRAMES && this.#phase === 'live') {
       this.#send({ type: 'ack' });
+    }
+  }
+
+  /** Something that is no frame of the session came in, or went out at last: the socket works. */
+  handleAlive(nowMs: number): void {
+    if (this.#phase === 'live') {
+      this.#lastReceivedMs = nowMs;
+      this.#pongDueMs = null;
     }
   }
 
@@ -378,6 +386,7 @@ export class SignalSession {
         this.#settle(frame.cid, null, null, nowMs);
         break;
       case 'invited':
+      case 'chat_entries':
         this.#settle(frame.cid, null, frame, nowMs);
         break;
       case 'token_expiring':
@@ -429,7 +438,7 @@ export class SignalSession {
     }
   }
 
-  #settle(cid: number | undefined, refusal: Refusal | null, invited: Invited | null, nowMs: number): void {
+  #settle(cid: number | undefined, refusal: Refusal | null, reply: Reply | null, nowMs: number): void {
     const settled = cid === undefined ? null : this.#requests.settle(cid, refusal, nowMs);
     if (settled === null) {
       return;
@@ -441,7 +450,7 @@ export class SignalSession {
       refusal === null
         ? null
         : new StoaError(errorOfRefusal(refusal.code), refusal.message, refusal.retryAfterMs ?? undefined);
-    this.#effects.push({ kind: 'settled', id: settled.id, error, invited });
+    this.#effects.push({ kind: 'settled', id: settled.id, error, reply });
   }
 
   #tickLive(nowMs: number): void {
@@ -549,7 +558,7 @@ export class SignalSession {
   #settleDropped(ids: number[]): void {
     for (const id of ids) {
       const error = new StoaError('closed', 'the session ended');
-      this.#effects.push({ kind: 'settled', id, error, invited: null });
+      this.#effects.push({ kind: 'settled', id, error, reply: null });
     }
   }
 }

@@ -70,7 +70,23 @@ locked: boolean, } | { "type": "invite",
 /**
  * How long it shall be good, in milliseconds.
  */
-expires_in_ms: number, } | { "type": "description", 
+expires_in_ms: number, } | { "type": "chat", 
+/**
+ * 1 to 4,000 Unicode scalar values.
+ */
+text: string, } | { "type": "chat_history", 
+/**
+ * Only what comes before this `seq`; absent: the newest.
+ */
+before?: number, 
+/**
+ * At most so many, 50 if absent.
+ */
+limit?: number, } | { "type": "set_chat", 
+/**
+ * Whether people may write.
+ */
+enabled: boolean, } | { "type": "description", 
 /**
  * Who shall get it.
  */
@@ -158,7 +174,23 @@ locked: boolean, } | { "type": "invite",
 /**
  * How long it shall be good, in milliseconds.
  */
-expires_in_ms: number, } | { "type": "description", 
+expires_in_ms: number, } | { "type": "chat", 
+/**
+ * 1 to 4,000 Unicode scalar values.
+ */
+text: string, } | { "type": "chat_history", 
+/**
+ * Only what comes before this `seq`; absent: the newest.
+ */
+before?: number, 
+/**
+ * At most so many, 50 if absent.
+ */
+limit?: number, } | { "type": "set_chat", 
+/**
+ * Whether people may write.
+ */
+enabled: boolean, } | { "type": "description", 
 /**
  * Who shall get it.
  */
@@ -367,7 +399,23 @@ participant: Participant, } | { "type": "room_changed",
 /**
  * Whether newcomers need an invitation.
  */
-locked: boolean, } | { "type": "muted", 
+locked: boolean, 
+/**
+ * Whether people may write into the chat.
+ */
+chat_enabled: boolean, } | { "type": "chat", 
+/**
+ * What.
+ */
+entry: ChatEntry, } | { "type": "chat_entries", 
+/**
+ * In order.
+ */
+entries: Array<ChatEntry>, 
+/**
+ * Whether there is more before them.
+ */
+more: boolean, } | { "type": "muted", 
 /**
  * What.
  */
@@ -491,7 +539,23 @@ participant: Participant, } | { "type": "room_changed",
 /**
  * Whether newcomers need an invitation.
  */
-locked: boolean, } | { "type": "muted", 
+locked: boolean, 
+/**
+ * Whether people may write into the chat.
+ */
+chat_enabled: boolean, } | { "type": "chat", 
+/**
+ * What.
+ */
+entry: ChatEntry, } | { "type": "chat_entries", 
+/**
+ * In order.
+ */
+entries: Array<ChatEntry>, 
+/**
+ * Whether there is more before them.
+ */
+more: boolean, } | { "type": "muted", 
 /**
  * What.
  */
@@ -565,6 +629,10 @@ topology: Topology,
  */
 locked: boolean, 
 /**
+ * Whether people may write into the chat.
+ */
+chat_enabled: boolean, 
+/**
  * Everybody present in order of arrival, the client itself included.
  */
 participants: Array<Participant>, };
@@ -607,7 +675,51 @@ connected: boolean,
 /**
  * Whether they may mute, remove, lock and invite.
  */
-moderator: boolean, };
+moderator: boolean, 
+/**
+ * Absent for somebody who may receive media, send data and write documents.
+ */
+rights?: ParticipantRights, };
+/**
+ * What the others have to know of a participant's rights: what they send directly, the server does not see.
+ */
+export type ParticipantRights = { 
+/**
+ * Whether they may receive what others publish.
+ */
+subscribe: boolean, 
+/**
+ * Whether they may send data to others.
+ */
+data: boolean, 
+/**
+ * What they may do with documents.
+ */
+documents: DocumentsGrant, };
+/**
+ * One line of a room's chat, as everybody gets it.
+ */
+export type ChatEntry = { 
+/**
+ * Its place in the room's chat, from 1 without gaps; the same for everybody.
+ */
+seq: number, 
+/**
+ * When the server took it, in milliseconds since 1970.
+ */
+at_ms: number, 
+/**
+ * Who wrote it.
+ */
+participant: string, 
+/**
+ * Their name at that time.
+ */
+name: string, 
+/**
+ * What they wrote.
+ */
+text: string, };
 /**
  * An entry of `RTCConfiguration.iceServers`.
  */
@@ -659,4 +771,4 @@ export type LeaveReason = "left" | "lost" | "removed";
 /**
  * What went wrong, for programs.
  */
-export type ErrorCode = "bad_frame" | "unknown_type" | "out_of_order" | "too_large" | "bad_room" | "bad_name" | "room_full" | "server_full" | "unknown_participant" | "rate_limited" | "unauthenticated" | "forbidden" | "room_locked" | "bad_invite" | "removed";
+export type ErrorCode = "bad_frame" | "unknown_type" | "out_of_order" | "too_large" | "bad_room" | "bad_name" | "room_full" | "server_full" | "unknown_participant" | "rate_limited" | "unauthenticated" | "forbidden" | "room_locked" | "bad_invite" | "removed" | "chat_disabled" | "unavailable";

@@ -1,22 +1,25 @@
 import type { ParticipantId } from '@stoa/client';
-import { applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates } from 'y-protocols/awareness';
-import type { Awareness } from 'y-protocols/awareness';
 import * as Y from 'yjs';
-import { decodeAwareness, encodeAwareness } from './awareness';
-import { decodeFrame, encodeFrame } from './frames';
-import type { DocFrame } from './frames';
+import { decodePeerFrame, encodeFrame } from './frames';
+import type { SharedFrame, SyncFrame } from './frames';
+import type { AwarenessChange, Presence } from './presence';
 
 /** A frame to send to one participant. */
-export interface OutgoingFrame {
+export interface PeerMessage {
   readonly to: ParticipantId;
   readonly bytes: Uint8Array;
 }
 
-/** What a change of awareness names; as y-protocols emits it. */
-export interface AwarenessChange {
-  readonly added: readonly number[];
-  readonly updated: readonly number[];
-  readonly removed: readonly number[];
+/** Who may do what with the document. What others send directly the server does not see, so each checks for itself. */
+export interface PeerRights {
+  /** Whether a participant may see it. */
+  mayRead(id: ParticipantId): boolean;
+  /** Whether a participant may change it. */
+  mayWrite(id: ParticipantId): boolean;
+  /** Whether oneself may send anything at all. */
+  readonly mayTalk: boolean;
+  /** Whether oneself may change it. */
+  readonly mayWriteOneself: boolean;
 }
 
 interface Peer {
@@ -30,35 +33,29 @@ interface Peer {
   owed: Uint8Array | null;
   /** What it said that it has. */
   stateVector: Uint8Array | null;
-  /** Until when its silence means that it may still answer. */
-  silentUntilMs: number;
 }
-
-/** A participant that does not answer about a document for so long does not have it open. */
-const ANSWER_DEADLINE_MS = 3_000;
-const MOST_CLIENTS_PER_PEER = 8;
 
 /**
  * Keeps one document and its awareness in step with the same document at other participants, of which each reaches
  * each: what comes from one is therefore not passed on to the others. Decides; the provider owns the channel.
  */
-export class DocSync {
+export class PeerSync {
   readonly #name: string;
   readonly #doc: Y.Doc;
-  readonly #awareness: Awareness;
+  readonly #presence: Presence;
   readonly #origin: object;
+  readonly #rights: PeerRights;
   readonly #peers = new Map<ParticipantId, Peer>();
-  /** Which participant speaks for which Yjs client. */
-  readonly #owners = new Map<number, ParticipantId>();
-  #outgoing: OutgoingFrame[] = [];
+  #outgoing: PeerMessage[] = [];
   #malformed = 0;
 
-  /** `origin` marks the transactions that apply what others sent. */
-  constructor(name: string, doc: Y.Doc, awareness: Awareness, origin: object) {
+  /** `name` tells the document and its epoch; `origin` marks the transactions that apply what others sent. */
+  constructor(name: string, doc: Y.Doc, presence: Presence, origin: object, rights: PeerRights) {
     this.#name = name;
     this.#doc = doc;
-    this.#awareness = awareness;
+    this.#presence = presence;
     this.#origin = origin;
+    this.#rights = rights;
   }
 
   /** Participants that have this document open. */
@@ -76,29 +73,9 @@ export class DocSync {
     return [...this.#peers.values()].some((peer) => peer.isSynced);
   }
 
-  /** Whether somebody may still answer. */
-  isWaiting(nowMs: number): boolean {
-    return [...this.#peers.values()].some((peer) => !peer.isSynced && (peer.isPresent || nowMs < peer.silentUntilMs));
-  }
-
-  /** When `isWaiting` changes by itself. */
-  nextTickMs(nowMs: number): number | undefined {
-    const due = [...this.#peers.values()]
-      .filter((peer) => !peer.isPresent && nowMs < peer.silentUntilMs)
-      .map((peer) => peer.silentUntilMs);
-    return due.length === 0 ? undefined : Math.min(...due);
-  }
-
   /** The channel to a participant opened, perhaps again. */
-  handleOpen(id: ParticipantId, nowMs: number): void {
-    this.#peers.set(id, {
-      isPresent: false,
-      isSynced: false,
-      isAnswered: false,
-      owed: null,
-      stateVector: null,
-      silentUntilMs: nowMs + ANSWER_DEADLINE_MS,
-    });
+  handleOpen(id: ParticipantId): void {
+    this.#peers.set(id, { isPresent: false, isSynced: false, isAnswered: false, owed: null, stateVector: null });
     this.#ask(id, false);
     this.#sendAwareness(id);
   }
@@ -106,23 +83,27 @@ export class DocSync {
   /** The channel to a participant closed: its cursors go, and come back with it. */
   handleClose(id: ParticipantId): void {
     this.#peers.delete(id);
-    const clients = [...this.#owners].filter(([, owner]) => owner === id).map(([client]) => client);
-    for (const client of clients) {
-      this.#owners.delete(client);
-      // With its clock: else the very same state would be taken for an old one when the channel opens again.
-      this.#awareness.meta.delete(client);
+    this.#presence.drop(id);
+  }
+
+  /** Somebody's rights changed, perhaps one's own: begins anew with everybody whom that concerns. */
+  handleRights(ids: Iterable<ParticipantId>): void {
+    for (const id of ids) {
+      if (this.#peers.has(id)) {
+        this.handleClose(id);
+        this.handleOpen(id);
+      }
     }
-    removeAwarenessStates(this.#awareness, clients, this.#origin);
   }
 
   /** A frame came in. Never throws: what makes no sense is dropped and counted. */
   handleFrame(id: ParticipantId, bytes: Uint8Array): void {
     const peer = this.#peers.get(id);
-    if (peer === undefined) {
+    if (peer === undefined || !this.#rights.mayRead(id)) {
       return;
     }
     try {
-      const frame = decodeFrame(this.#name, bytes);
+      const frame = decodePeerFrame(this.#name, bytes);
       if (frame !== 'other') {
         this.#handle(id, peer, frame);
         peer.isPresent = true;
@@ -143,9 +124,8 @@ export class DocSync {
   }
 
   /** The awareness changed. */
-  handleAwareness({ added, updated, removed }: AwarenessChange): void {
-    const own = this.#awareness.clientID;
-    if ([...added, ...updated, ...removed].includes(own)) {
+  handleAwareness(change: AwarenessChange): void {
+    if (this.#presence.concernsOwn(change)) {
       for (const id of this.#peers.keys()) {
         this.#sendAwareness(id);
       }
@@ -153,7 +133,7 @@ export class DocSync {
   }
 
   /** A frame could not be sent because too much waits: the participant gets what it missed later. */
-  handleRefused(id: ParticipantId): void {
+  handleUnsent(id: ParticipantId): void {
     const peer = this.#peers.get(id);
     if (peer !== undefined) {
       peer.owed = peer.stateVector ?? new Uint8Array([0]);
@@ -169,29 +149,33 @@ export class DocSync {
   }
 
   /** What to send now, in order; each frame is handed out once. */
-  takeOutgoing(): OutgoingFrame[] {
+  takeOutgoing(): PeerMessage[] {
     return this.#outgoing.splice(0);
   }
 
-  #handle(id: ParticipantId, peer: Peer, frame: DocFrame): void {
+  #handle(id: ParticipantId, peer: Peer, frame: SharedFrame): void {
     switch (frame.kind) {
       case 'step1':
         this.#answer(id, peer, frame);
         break;
       case 'step2':
-        Y.applyUpdate(this.#doc, frame.update, this.#origin);
-        peer.isSynced = true;
-        break;
       case 'update':
-        Y.applyUpdate(this.#doc, frame.update, this.#origin);
+        if (this.#rights.mayWrite(id)) {
+          Y.applyUpdate(this.#doc, frame.update, this.#origin);
+          peer.isSynced ||= frame.kind === 'step2';
+        }
         break;
       case 'awareness':
-        this.#applyAwareness(id, frame.update);
+        this.#presence.apply(id, frame.update);
+        break;
+      case 'query':
+        this.#sendAwareness(id);
     }
   }
 
-  #answer(id: ParticipantId, peer: Peer, frame: DocFrame & { kind: 'step1' }): void {
-    if (frame.isQuestionBack && peer.isAnswered) {
+  #answer(id: ParticipantId, peer: Peer, frame: SyncFrame & { kind: 'step1' }): void {
+    const isQuestionBack = frame.isQuestionBack ?? false;
+    if (isQuestionBack && peer.isAnswered) {
       // Has everything: the answer to its first question, and each update since.
       return;
     }
@@ -200,33 +184,11 @@ export class DocSync {
     peer.stateVector = frame.stateVector;
     peer.owed = null;
     this.#send(id, { kind: 'step2', update });
-    if (!frame.isQuestionBack) {
+    if (!isQuestionBack) {
       // It may have opened the document only now, so that our own first question was lost on it.
       this.#ask(id, true);
       this.#sendAwareness(id);
     }
-  }
-
-  #applyAwareness(id: ParticipantId, update: Uint8Array): void {
-    const own = this.#awareness.clientID;
-    const entries = decodeAwareness(update).filter(({ clientId }) => clientId !== own && this.#claim(id, clientId));
-    applyAwarenessUpdate(this.#awareness, encodeAwareness(entries), this.#origin);
-  }
-
-  /**
-   * Notes that a participant speaks for a Yjs client. A later claim wins, since an editor that lost its session comes
-   * back as another participant before the old one is gone.
-   */
-  #claim(id: ParticipantId, client: number): boolean {
-    if (this.#owners.get(client) === id) {
-      return true;
-    }
-    const claimed = [...this.#owners.values()].filter((owner) => owner === id).length;
-    if (claimed >= MOST_CLIENTS_PER_PEER) {
-      return false;
-    }
-    this.#owners.set(client, id);
-    return true;
   }
 
   #ask(id: ParticipantId, isQuestionBack: boolean): void {
@@ -234,15 +196,18 @@ export class DocSync {
   }
 
   #sendAwareness(id: ParticipantId): void {
-    const own = this.#awareness.clientID;
-    if (this.#awareness.meta.has(own)) {
-      this.#send(id, { kind: 'awareness', update: encodeAwarenessUpdate(this.#awareness, [own]) });
+    const update = this.#presence.encodeOwn();
+    if (update !== null) {
+      this.#send(id, { kind: 'awareness', update });
     }
   }
 
-  #send(to: ParticipantId, frame: DocFrame): void {
+  #send(to: ParticipantId, frame: SharedFrame): void {
     const peer = this.#peers.get(to);
-    if (peer !== undefined && peer.owed !== null) {
+    if (peer === undefined || !this.#maySend(to, frame)) {
+      return;
+    }
+    if (peer.owed !== null && this.#rights.mayWriteOneself) {
       // First everything since what it last said to have. Awareness is renewed all the time, so this comes soon.
       const update = Y.encodeStateAsUpdate(this.#doc, peer.owed);
       peer.owed = null;
@@ -252,5 +217,10 @@ export class DocSync {
       }
     }
     this.#outgoing.push({ to, bytes: encodeFrame(this.#name, frame) });
+  }
+
+  #maySend(to: ParticipantId, frame: SharedFrame): boolean {
+    const isAllowed = this.#rights.mayWriteOneself || frame.kind === 'awareness';
+    return isAllowed && this.#rights.mayTalk && this.#rights.mayRead(to);
   }
 }

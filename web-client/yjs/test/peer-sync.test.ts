@@ -3,17 +3,36 @@ import * as encoding from 'lib0/encoding';
 import { Awareness } from 'y-protocols/awareness';
 import * as Y from 'yjs';
 import { decodeAwareness, encodeAwareness, sanitizeState } from '../src/awareness';
-import { decodeFrame, encodeFrame } from '../src/frames';
-import { DocSync } from '../src/sync';
-import type { AwarenessChange } from '../src/sync';
+import { decodePeerFrame, encodeFrame } from '../src/frames';
+import { PeerSync } from '../src/peer-sync';
+import type { PeerRights } from '../src/peer-sync';
+import { Presence, SERVER } from '../src/presence';
+import type { AwarenessChange } from '../src/presence';
 
-const NAME = 'note/atrium';
+const NAME = 'atrium#1';
+
+/** Rights that a test changes as it likes. */
+class Rights implements PeerRights {
+  readonly readers = new Set<string>();
+  readonly strangers = new Set<string>();
+  mayTalk = true;
+  mayWriteOneself = true;
+
+  mayRead(id: string): boolean {
+    return !this.strangers.has(id);
+  }
+
+  mayWrite(id: string): boolean {
+    return this.mayRead(id) && !this.readers.has(id);
+  }
+}
 
 /** An editor: a document and what keeps it in step. */
 class Editor {
   readonly doc = new Y.Doc();
   readonly awareness = new Awareness(this.doc);
-  readonly sync = new DocSync(NAME, this.doc, this.awareness, this);
+  readonly rights = new Rights();
+  readonly sync = new PeerSync(NAME, this.doc, new Presence(this.awareness, this), this, this.rights);
 
   constructor(readonly id: string) {
     this.doc.on('update', (update: Uint8Array, origin: unknown) => this.sync.handleUpdate(update, origin));
@@ -47,8 +66,8 @@ class Net {
 
   link(a: Editor, b: Editor): void {
     this.pave(a, b);
-    a.sync.handleOpen(b.id, 0);
-    b.sync.handleOpen(a.id, 0);
+    a.sync.handleOpen(b.id);
+    b.sync.handleOpen(a.id);
   }
 
   /** Cuts a link; what is under way on it is lost, and nothing else. */
@@ -85,7 +104,7 @@ class Net {
 
   kinds(): string[] {
     return this.carried.map(({ bytes }) => {
-      const frame = decodeFrame(NAME, bytes);
+      const frame = decodePeerFrame(NAME, bytes);
       return frame === 'other' ? 'other' : frame.kind;
     });
   }
@@ -110,7 +129,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('DocSync', () => {
+describe('PeerSync', () => {
   it('brings two documents together that were written apart', () => {
     const { net, ada, bob } = pair();
     ada.write(0, 'from Ada. ');
@@ -167,11 +186,11 @@ describe('DocSync', () => {
     ada.write(0, 'early. ');
     bob.write(0, 'kept at home. ');
     // The channel is open, but Bob's note is not: what Ada sends is lost.
-    ada.sync.handleOpen('bob', 0);
+    ada.sync.handleOpen('bob');
     ada.sync.takeOutgoing();
     expect([...ada.sync.peers]).toEqual([]);
     net.pave(ada, bob);
-    bob.sync.handleOpen('ada', 0);
+    bob.sync.handleOpen('ada');
     net.settle();
     expect(ada.text).toBe(bob.text);
     expect(ada.text).toContain('kept at home.');
@@ -187,7 +206,7 @@ describe('DocSync', () => {
     bob.sync.reset();
     bob.sync.takeOutgoing();
     bob.doc.getText('note').delete(0, 4);
-    bob.sync.handleOpen('ada', 0);
+    bob.sync.handleOpen('ada');
     net.settle();
     expect(ada.text).toBe('two');
   });
@@ -231,24 +250,15 @@ describe('DocSync', () => {
     net.link(ada, bob);
     net.settle();
     ada.write(0, 'refused. ');
-    ada.sync.takeOutgoing().forEach(({ to }) => ada.sync.handleRefused(to));
+    ada.sync.takeOutgoing().forEach(({ to }) => ada.sync.handleUnsent(to));
     ada.write(0, 'later. ');
     net.settle();
     expect(bob.text).toBe('later. refused. ');
     ada.write(0, 'refused again. ');
-    ada.sync.takeOutgoing().forEach(({ to }) => ada.sync.handleRefused(to));
+    ada.sync.takeOutgoing().forEach(({ to }) => ada.sync.handleUnsent(to));
     ada.awareness.setLocalStateField('cursor', 1);
     net.settle();
     expect(bob.text).toBe(ada.text);
-  });
-
-  it('counts a silent participant as somebody without the document after 3 s', () => {
-    const { ada } = pair();
-    ada.sync.handleOpen('bob', 1_000);
-    expect(ada.sync.isWaiting(3_999)).toBe(true);
-    expect(ada.sync.nextTickMs(1_000)).toBe(4_000);
-    expect(ada.sync.isWaiting(4_000)).toBe(false);
-    expect(ada.sync.nextTickMs(4_000)).toBeUndefined();
   });
 });
 
@@ -285,7 +295,7 @@ describe('awareness', () => {
 
   it('lets nobody speak for oneself', () => {
     const { ada } = pair();
-    ada.sync.handleOpen('eve', 0);
+    ada.sync.handleOpen('eve');
     ada.awareness.setLocalState({ user: { name: 'Ada' } });
     const update = encodeAwareness([{ clientId: ada.doc.clientID, clock: 99, state: { user: { name: 'Eve' } } }]);
     ada.sync.handleFrame('eve', encodeFrame(NAME, { kind: 'awareness', update }));
@@ -294,7 +304,7 @@ describe('awareness', () => {
 
   it('of one participant is bounded', () => {
     const { ada } = pair();
-    ada.sync.handleOpen('eve', 0);
+    ada.sync.handleOpen('eve');
     const entries = Array.from({ length: 60 }, (_, index) => ({ clientId: index + 1, clock: 1, state: {} }));
     ada.sync.handleFrame('eve', encodeFrame(NAME, { kind: 'awareness', update: encodeAwareness(entries) }));
     expect(ada.awareness.getStates().size).toBe(1 + 8);
@@ -302,16 +312,139 @@ describe('awareness', () => {
     expect(ada.awareness.getStates().size).toBe(1);
   });
 
+  it('is answered when somebody asks', () => {
+    const { net, ada, bob } = pair();
+    net.link(ada, bob);
+    net.settle();
+    net.carried.length = 0;
+    ada.sync.handleFrame('bob', encodeFrame(NAME, { kind: 'query' }));
+    net.settle();
+    expect(net.carried.map(({ from }) => from)).toEqual(['ada']);
+    expect(net.kinds()).toEqual(['awareness']);
+  });
+
+  it('is there as long as anybody tells of it', () => {
+    const { ada } = pair();
+    const presence = new Presence(ada.awareness, ada);
+    const said = (clock: number, state: Record<string, unknown> | null) =>
+      encodeAwareness([{ clientId: 7, clock, state }]);
+    const isThere = () => ada.awareness.getStates().has(7);
+    presence.apply('bob', said(1, {}));
+    presence.apply(SERVER, said(1, {}));
+    presence.drop('bob');
+    expect(isThere()).toBe(true);
+    presence.apply('bob', said(2, {}));
+    presence.apply(SERVER, said(2, null));
+    expect(isThere()).toBe(true);
+    presence.drop(SERVER);
+    expect(isThere()).toBe(true);
+    presence.apply('bob', said(3, null));
+    expect(isThere()).toBe(false);
+    presence.apply(SERVER, said(4, {}));
+    presence.apply('eve', said(5, null));
+    expect(isThere()).toBe(true);
+    presence.drop(SERVER);
+    expect(isThere()).toBe(false);
+  });
+
   it('stays with the newer participant when an editor comes back under another id', () => {
     const { ada } = pair();
     const frame = (clock: number) =>
       encodeFrame(NAME, { kind: 'awareness', update: encodeAwareness([{ clientId: 7, clock, state: { n: clock } }]) });
-    ada.sync.handleOpen('bob', 0);
+    ada.sync.handleOpen('bob');
     ada.sync.handleFrame('bob', frame(1));
-    ada.sync.handleOpen('bob again', 0);
+    ada.sync.handleOpen('bob again');
     ada.sync.handleFrame('bob again', frame(2));
     ada.sync.handleClose('bob');
     expect(ada.awareness.getStates().get(7)).toEqual({ n: 2 });
+  });
+});
+
+describe('rights', () => {
+  const trio = () => {
+    const net = new Net('ada', 'bob', 'eve');
+    const [ada, bob, eve] = net.editors as [Editor, Editor, Editor];
+    const linkAll = () => {
+      net.link(ada, bob);
+      net.link(bob, eve);
+      net.link(ada, eve);
+      net.settle();
+    };
+    return { net, ada, bob, eve, linkAll };
+  };
+  const from = (net: Net, id: string) =>
+    net.carried
+      .filter((frame) => frame.from === id)
+      .map(({ bytes }) => {
+        const frame = decodePeerFrame(NAME, bytes);
+        return frame === 'other' ? 'other' : frame.kind;
+      });
+
+  it('of a reader: sees what others write, is seen, and sends nothing but awareness', () => {
+    const { net, ada, bob, eve, linkAll } = trio();
+    eve.rights.mayWriteOneself = false;
+    for (const editor of [ada, bob]) editor.rights.readers.add('eve');
+    linkAll();
+    eve.awareness.setLocalState({ user: { name: 'Eve', color: '#112233' } });
+    eve.write(0, 'mine. ');
+    ada.write(0, 'hello. ');
+    net.settle();
+    expect([ada.text, bob.text]).toEqual(['hello. ', 'hello. ']);
+    expect(eve.text).toContain('hello. ');
+    expect(new Set(from(net, 'eve'))).toEqual(new Set(['awareness']));
+    expect(ada.awareness.getStates().has(eve.doc.clientID)).toBe(true);
+  });
+
+  it('of a reader are enforced by those who receive', () => {
+    const { ada, bob, linkAll } = trio();
+    linkAll();
+    ada.rights.readers.add('bob');
+    bob.write(0, 'forged');
+    const update = Y.encodeStateAsUpdate(bob.doc);
+    ada.sync.handleFrame('bob', encodeFrame(NAME, { kind: 'update', update }));
+    ada.sync.handleFrame('bob', encodeFrame(NAME, { kind: 'step2', update }));
+    expect(ada.text).toBe('');
+    expect(ada.sync.malformed).toBe(0);
+  });
+
+  it('of a stranger: nothing goes there, and nothing is taken from there', () => {
+    const { net, ada, bob, eve, linkAll } = trio();
+    for (const editor of [ada, bob]) editor.rights.strangers.add('eve');
+    linkAll();
+    ada.write(0, 'secret');
+    eve.write(0, 'forged');
+    eve.awareness.setLocalState({ user: { name: 'Eve', color: '#112233' } });
+    net.settle();
+    expect(net.carried.filter(({ to, from }) => to === 'eve' && from !== 'eve')).toEqual([]);
+    expect([ada.text, bob.text, eve.text]).toEqual(['secret', 'secret', 'forged']);
+    expect(ada.awareness.getStates().has(eve.doc.clientID)).toBe(false);
+    expect([...ada.sync.peers]).toEqual(['bob']);
+  });
+
+  it('of somebody who may send no data: says nothing at all', () => {
+    const { net, ada, linkAll } = trio();
+    ada.rights.mayTalk = false;
+    linkAll();
+    ada.write(0, 'x');
+    net.settle();
+    expect(from(net, 'ada')).toEqual([]);
+  });
+
+  it('that change bring both together from the beginning', () => {
+    const { net, ada, bob } = pair();
+    bob.rights.mayWriteOneself = false;
+    ada.rights.readers.add('bob');
+    net.link(ada, bob);
+    net.settle();
+    bob.write(0, 'kept till now. ');
+    net.settle();
+    expect(ada.text).toBe('');
+    bob.rights.mayWriteOneself = true;
+    ada.rights.readers.clear();
+    bob.sync.handleRights(['ada', 'nobody']);
+    ada.sync.handleRights(['bob']);
+    net.settle();
+    expect(ada.text).toBe('kept till now. ');
   });
 });
 
@@ -341,6 +474,7 @@ describe('hostile frames', () => {
     ['awareness that is no object', awareness('"text"')],
     ['awareness that is too large', awareness(JSON.stringify({ x: 'x'.repeat(20_000) }))],
     ['too many awareness entries', encodeFrame(NAME, { kind: 'awareness', update: Uint8Array.of(0xff, 0xff, 0x7f) })],
+    ['a question that is none', Uint8Array.of(8, ...new TextEncoder().encode(NAME), 0, 3)],
   ])('%s: dropped and counted', (_name, bytes) => {
     const { net, ada, bob } = pair();
     net.link(ada, bob);
@@ -355,7 +489,7 @@ describe('hostile frames', () => {
   it('about other documents and from strangers: ignored', () => {
     const { ada } = pair();
     ada.sync.handleFrame('stranger', new Uint8Array());
-    ada.sync.handleOpen('bob', 0);
+    ada.sync.handleOpen('bob');
     ada.sync.handleFrame('bob', encodeFrame('other', { kind: 'update', update: Uint8Array.of(9) }));
     expect(ada.sync.malformed).toBe(0);
     expect([...ada.sync.peers]).toEqual([]);

@@ -1,0 +1,114 @@
+//! Cuts the power of a process that writes, at any operation, again and again: what it said is saved must be there.
+//!
+//! `STOA_CRASHES=N` cuts it N times instead of the default.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, clippy::unwrap_in_result, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod check;
+mod disk;
+mod random;
+
+use std::env;
+
+use check::{check, saved};
+use disk::{Disk, End, Run};
+use random::Random;
+
+/// How often the power is cut.
+fn rounds(default: u64) -> u64 {
+    env::var("STOA_CRASHES").map_or(default, |count| count.parse().unwrap())
+}
+
+/// One folder lives through so many power failures.
+const LIVES: u64 = 5;
+
+#[test]
+fn nothing_that_was_saved_is_lost_when_the_power_fails() {
+    let (mut cuts, mut kept) = (0, 0);
+    for seed in 0..rounds(50).div_ceil(LIVES) {
+        let (mut random, disk) = (Random::new(seed), Disk::new());
+        let mut all = Vec::new();
+        for _ in 0..LIVES {
+            let end = disk.run(&Run { cut_at: random.below(1500) + 1, ..Run::default() });
+            assert_eq!(end.exit, End::Killed);
+            all.extend(saved(&end.lines));
+            disk.lose_power(&mut random);
+            check(disk.folder(), &all).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+            cuts += 1;
+        }
+        kept += all.len();
+    }
+    // The test tests something: many were saved, and the power was cut after some of that.
+    assert!(cuts >= 50 && kept > 20 * 50, "{cuts} cuts, {kept} saved");
+}
+
+/// The check above can fail: a disk that only pretends to sync loses what was saved.
+#[test]
+fn a_disk_that_lies_is_found_out() {
+    let found_out = (0..10).filter(|seed| {
+        let (mut random, disk) = (Random::new(*seed), Disk::new());
+        let end = disk.run(&Run { cut_at: 400 + random.below(400), lies: true, ..Run::default() });
+        disk.lose_power(&mut random);
+        check(disk.folder(), &saved(&end.lines)).is_err()
+    });
+    assert!(found_out.count() > 5);
+}
+
+/// A full disk, and one whose writes fail, for a while: everything is kept, nothing is answered wrongly, and writing goes on
+/// without a restart.
+#[test]
+fn a_full_disk_is_waited_for() {
+    for (seed, kind) in (0..).zip(["full", "write", "full", "write"]) {
+        let (mut random, disk) = (Random::new(seed), Disk::new());
+        let from = 100 + random.below(300);
+        let fail = format!("{kind}:{from}:{}", from + 2 + random.below(60));
+        let end = disk.run(&Run { count: 150, fail, ..Run::default() });
+        assert_eq!(end.exit, End::Done, "{:?}", end.lines);
+        assert_eq!(saved(&end.lines), (1..=150).collect::<Vec<_>>());
+        let states: Vec<_> = end.lines.iter().filter(|line| line.starts_with("state")).collect();
+        assert!(states.len() >= 2 && states.len().is_multiple_of(2), "{states:?}");
+        for pair in states.chunks(2) {
+            assert!(pair[0].starts_with("state Failing") && pair[1].starts_with("state Well"), "{states:?}");
+        }
+        check(disk.folder(), &saved(&end.lines)).unwrap();
+    }
+}
+
+/// A sync that fails may have lost what it should have written, and the kernel forgets that it owes it. Then the power fails.
+#[test]
+fn a_failed_sync_is_made_up_for() {
+    for seed in 0..rounds(50).div_ceil(3) {
+        let (mut random, disk) = (Random::new(seed), Disk::new());
+        let mut windows = Vec::new();
+        // A new store is open after about 70 operations.
+        let mut at = 75;
+        for _ in 0..12 {
+            at += random.below(80);
+            let length = 1 + random.below(30);
+            windows.push(format!("sync:{at}:{}", at + length));
+            at += length;
+        }
+        let cut_at = 200 + random.below(800);
+        let end = disk.run(&Run { cut_at, fail: windows.join(","), ..Run::default() });
+        assert_eq!(end.exit, End::Killed);
+        disk.lose_power(&mut random);
+        check(disk.folder(), &saved(&end.lines)).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+    }
+}
+
+/// As above, but the process dies first, and its successor finds in the kernel's memory what the disk does not have.
+#[test]
+fn a_successor_does_not_build_on_what_the_disk_does_not_have() {
+    for seed in 0..rounds(50).div_ceil(3) {
+        let (mut random, disk) = (Random::new(seed), Disk::new());
+        let from = 100 + random.below(300);
+        let run =
+            Run { cut_at: from + random.below(12), fail: format!("sync:{from}:{}", from + 100), ..Run::default() };
+        let mut all = saved(&disk.run(&run).lines);
+        // No power failure in between.
+        let end = disk.run(&Run { cut_at: 60 + random.below(200), ..Run::default() });
+        all.extend(saved(&end.lines));
+        disk.lose_power(&mut random);
+        check(disk.folder(), &all).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+    }
+}

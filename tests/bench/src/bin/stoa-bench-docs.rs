@@ -1,0 +1,10 @@
+//! `stoa-bench-docs`: measures the documents server beside two others and a bare loop, and prints a table.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+/// Runs the parts named as arguments, or all.
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    stoa_bench::measure_documents(&wanted)
+}

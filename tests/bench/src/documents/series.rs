@@ -1,0 +1,34 @@
+use std::collections::BTreeMap;
+
+use super::venue::{FLOOR, OURS};
+use crate::Outcome;
+use crate::report::{Row, quantile};
+
+/// The figures of several rounds, by who was measured.
+#[derive(Debug, Default)]
+pub(crate) struct Series(BTreeMap<&'static str, Vec<f64>>);
+
+impl Series {
+    pub(crate) fn add(&mut self, name: &'static str, figure: f64) {
+        self.0.entry(name).or_default().push(figure);
+    }
+
+    pub(crate) fn median(&mut self, name: &str) -> Outcome<f64> {
+        let figures = self.0.get_mut(name).ok_or_else(|| format!("{name} was not measured"))?;
+        Ok(quantile(figures, 0.5))
+    }
+
+    /// The medians, side by side.
+    pub(crate) fn row(mut self, name: impl Into<String>, unit: &'static str) -> Outcome<Row> {
+        let mut row = Row::new(name, unit, self.median(OURS)?);
+        for (name, figures) in &mut self.0 {
+            let figure = quantile(figures, 0.5);
+            row = match *name {
+                OURS => row,
+                FLOOR => row.with_floor(figure),
+                rival => row.with_rival(rival, figure),
+            };
+        }
+        Ok(row)
+    }
+}

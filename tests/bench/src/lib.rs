@@ -1,0 +1,63 @@
+//! What the servers cost and how fast they are, measured from outside on real processes. Two programs: `stoa-bench` for
+//! signaling, `stoa-bench-docs` for documents. `docs/benchmarks.md` says what the rows mean.
+#![forbid(unsafe_code)]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and waits for it")]
+
+mod client;
+mod documents;
+mod member;
+mod process;
+mod report;
+mod rows;
+mod server;
+pub mod trace;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use crate::report::Report;
+
+/// A benchmark that cannot measure says why and ends.
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Measures and adds its rows.
+type Part = fn(&mut Report) -> Outcome<()>;
+
+/// Measures signaling: the parts that are named, or all.
+#[must_use]
+pub fn measure_signaling(wanted: &[String]) -> ExitCode {
+    measure("signaling", &rows::PARTS, wanted)
+}
+
+/// Measures documents: the parts that are named, or all.
+#[must_use]
+pub fn measure_documents(wanted: &[String]) -> ExitCode {
+    measure("docs", &documents::PARTS, wanted)
+}
+
+fn measure(subject: &str, parts: &[(&str, Part)], wanted: &[String]) -> ExitCode {
+    match run(subject, parts, wanted) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(subject: &str, parts: &[(&str, Part)], wanted: &[String]) -> Outcome<()> {
+    if let Some(unknown) = wanted.iter().find(|name| !parts.iter().any(|(part, _)| part == name)) {
+        let known: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
+        return Err(format!("there is no part {unknown:?}; name some of {}", known.join(", ")).into());
+    }
+    process::raise_file_limit()?;
+    let mut report = Report::new(process::machine()?);
+    for (name, part) in parts {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            report::progress(name);
+            part(&mut report).map_err(|error| format!("{name}: {error}"))?;
+        }
+    }
+    report.print();
+    report.write(&server::target_folder()?.join(format!("bench/{subject}.json")))
+}
