@@ -118,8 +118,9 @@ impl Update {
             && deletes.contains_all(&self.deletes)
     }
 
-    /// Whether yrs reads it as Yjs does. Not so: JSON content (written by Yjs before version 13), XML hooks, and JSON
-    /// with half a surrogate pair or a number beyond all floats. Such a document is merged, never given to yrs.
+    /// Whether yrs reads it as Yjs does, and writes it so again. Not so: JSON content (written by Yjs before version 13),
+    /// XML hooks, bigints, the `meta` of subdocuments, and JSON with half a surrogate pair or a number that is too large.
+    /// A document with such an update is merged, never given to yrs.
     #[must_use]
     pub const fn is_portable(&self) -> bool {
         self.is_portable

@@ -56,8 +56,6 @@ pub(crate) enum Command {
         follower: FollowerId,
     },
     Request(Request),
-    #[cfg(test)]
-    Panic,
 }
 
 /// What answers something that the worker did; never more of it than of that.
@@ -212,8 +210,6 @@ impl Worker {
             }
             Command::Stateless { follower, text } => self.pass_on(follower, &text),
             Command::Request(request) => self.request(request, now),
-            #[cfg(test)]
-            Command::Panic => panic!("on purpose"),
         }
     }
 

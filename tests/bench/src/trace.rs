@@ -12,6 +12,8 @@ pub enum Edit {
     Delete(u32),
 }
 
+/// Who writes: a number of one byte, as where the recorded trace is measured. Real ones have five bytes mostly.
+pub const AUTHOR: u64 = 1;
 /// Characters typed in the whole trace.
 pub const INSERTS: u32 = 182_315;
 /// Characters removed again.
@@ -140,7 +142,7 @@ mod tests {
         let edits = edits();
         let inserts = edits.iter().filter(|edit| matches!(edit, Edit::Insert(..))).count();
         assert_eq!((inserts, edits.len() - inserts), (INSERTS as usize, DELETES as usize));
-        let writing = Writing::new(1);
+        let writing = Writing::new(AUTHOR);
         for edit in edits {
             writing.apply(edit);
         }

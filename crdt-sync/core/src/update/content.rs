@@ -46,17 +46,12 @@ pub(super) fn check(kind: Kind, cursor: &mut Cursor<'_>) -> Result<Measure, Upda
         Kind::Type => check_type(cursor),
         Kind::Any => {
             let units = cursor.number()?;
-            skip_values(cursor, units)?;
-            Ok(Measure::of(units))
+            let is_portable = skip_values(cursor, units)?;
+            Ok(Measure { units, is_portable })
         }
         Kind::Doc => {
             cursor.text()?;
-            // Yjs looks into the options without asking what they are.
-            if cursor.rest().first().is_some_and(|first| *first != OBJECT) {
-                return Err(UpdateError::Options);
-            }
-            skip_value(cursor, 0)?;
-            Ok(Measure::of(1))
+            check_options(cursor)
         }
     }
 }
@@ -79,37 +74,55 @@ fn check_type(cursor: &mut Cursor<'_>) -> Result<Measure, UpdateError> {
     }
 }
 
-const OBJECT: u8 = 118;
-
-/// Reads so many values of lib0.
-pub(super) fn skip_values(cursor: &mut Cursor<'_>, count: u64) -> Result<(), UpdateError> {
-    for _ in 0..count {
+/// The options of a subdocument.
+fn check_options(cursor: &mut Cursor<'_>) -> Result<Measure, UpdateError> {
+    // Yjs looks into them without asking what they are.
+    if cursor.byte()? != OBJECT {
+        return Err(UpdateError::Options);
+    }
+    let mut is_portable = true;
+    for _ in 0..cursor.number()? {
+        // yrs forgets all others, such as `meta`.
+        is_portable &= matches!(cursor.text()?, "gc" | "autoLoad" | "shouldLoad" | "collectionId" | "encoding");
         skip_value(cursor, 0)?;
     }
-    Ok(())
+    Ok(Measure { units: 1, is_portable })
 }
 
-fn skip_value(cursor: &mut Cursor<'_>, depth: u32) -> Result<(), UpdateError> {
+const OBJECT: u8 = 118;
+
+/// Reads so many values of lib0. Tells whether yrs keeps them.
+pub(super) fn skip_values(cursor: &mut Cursor<'_>, count: u64) -> Result<bool, UpdateError> {
+    let mut is_portable = true;
+    for _ in 0..count {
+        is_portable &= skip_value(cursor, 0)?;
+    }
+    Ok(is_portable)
+}
+
+fn skip_value(cursor: &mut Cursor<'_>, depth: u32) -> Result<bool, UpdateError> {
     match cursor.byte()? {
         // undefined, null, false, true
-        127 | 126 | 121 | 120 => Ok(()),
-        125 => cursor.skip_signed(),
-        124 => cursor.take(4).map(drop),
-        // A float or a bigint.
-        123 | 122 => cursor.take(8).map(drop),
-        119 => cursor.text().map(drop),
-        116 => cursor.sized().map(drop),
+        127 | 126 | 121 | 120 => Ok(true),
+        125 => cursor.skip_signed().map(|()| true),
+        124 => cursor.take(4).map(|_| true),
+        123 => cursor.take(8).map(|_| true),
+        // A bigint, which yrs writes as another number.
+        122 => cursor.take(8).map(|_| false),
+        119 => cursor.text().map(|_| true),
+        116 => cursor.sized().map(|_| true),
         list @ (OBJECT | 117) => {
             if depth >= DEEPEST {
                 return Err(UpdateError::TooDeep);
             }
+            let mut is_portable = true;
             for _ in 0..cursor.number()? {
                 if list == OBJECT {
                     cursor.text()?;
                 }
-                skip_value(cursor, depth + 1)?;
+                is_portable &= skip_value(cursor, depth + 1)?;
             }
-            Ok(())
+            Ok(is_portable)
         }
         unknown => Err(UpdateError::Value(unknown)),
     }
@@ -137,7 +150,9 @@ mod tests {
         assert_eq!(measure(Kind::Type, b"\x03\x01p"), Ok((1, true)));
         assert_eq!(measure(Kind::Type, b"\x05\x01p"), Ok((1, false)));
         assert_eq!(measure(Kind::Any, &[3, 127, 125, 0x41, 117, 2, 120, 119, 1, b'x']), Ok((3, true)));
-        assert_eq!(measure(Kind::Doc, &[1, b'g', 118, 1, 1, b'k', 126]), Ok((1, true)));
+        assert_eq!(measure(Kind::Any, &[1, 117, 1, 122, 0, 0, 0, 0, 0, 0, 0, 1]), Ok((1, false)));
+        assert_eq!(measure(Kind::Doc, b"\x01g\x76\x01\x08autoLoad\x78"), Ok((1, true)));
+        assert_eq!(measure(Kind::Doc, b"\x01g\x76\x01\x04meta\x78"), Ok((1, false)));
     }
 
     #[test]

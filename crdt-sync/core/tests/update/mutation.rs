@@ -178,7 +178,7 @@ fn yrs_does_not_panic_at_what_is_accepted() {
 fn yjs_takes_what_is_accepted() {
     let mut docket = Docket::default();
     let mut cases = 0;
-    damaged(EACH / 10, |_, damaged| {
+    damaged(EACH / 20, |_, damaged| {
         let Some(update) = damaged.accepted() else { return };
         let split = update.split(&sum(damaged.before()).0);
         docket.scenario(damaged.scenario);
@@ -193,7 +193,7 @@ fn yjs_takes_what_is_accepted() {
     });
     // What now says something else of units that the document has may be anything there; that, too, only a document tells.
     let faults = docket.faults();
-    assert!(cases > scenarios().len() * 2 && faults.len() * 1000 < cases, "{} of {cases}: {faults:#?}", faults.len());
+    assert!(cases > scenarios().len() && faults.len() * 1000 < cases, "{} of {cases}: {faults:#?}", faults.len());
 }
 
 #[test]

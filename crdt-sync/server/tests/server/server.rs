@@ -20,7 +20,8 @@ pub(crate) struct Server {
     pub(crate) documents: Documents,
     pub(crate) address: String,
     pub(crate) router: Router,
-    pub(crate) tokens: Tokens,
+    #[expect(dead_code, reason = "shared with the server while it lives")]
+    tokens: Tokens,
     task: JoinHandle<()>,
 }
 

@@ -2,7 +2,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use bytes::Bytes;
-use stoa_bench::trace::{Writing, edits};
+use stoa_bench::trace::{AUTHOR, Writing, edits};
 use stoa_crdt_sync_core::update::{DeleteSet, StateVector, Update, merge};
 use yrs::updates::decoder::Decode;
 use yrs::{Doc, GetString, ReadTxn, Transact};
@@ -71,5 +71,4 @@ fn timed<T>(times: usize, mut act: impl FnMut() -> T) -> (f64, T) {
     (spent.get(times / 2).copied().unwrap_or_default(), done)
 }
 
-const AUTHOR: u64 = 3_000_000_000;
 const UPDATES: usize = 20_000;

@@ -70,7 +70,7 @@ pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
 }
 
 fn write() -> Outcome<Text> {
-    let writing = Writing::new(AUTHOR);
+    let writing = Writing::new(trace::AUTHOR);
     let edits = trace::edits();
     let (most, last) = edits.split_at_checked(edits.len() - LACKING).ok_or("a short trace")?;
     for edit in most {
@@ -139,7 +139,6 @@ fn forget(data: &Path) -> Outcome<()> {
     Ok(())
 }
 
-const AUTHOR: u64 = 3_000_000_000;
 const COPIES: usize = 9;
 const LACKING: usize = 10;
 /// Another encoding of the same document may be a little shorter.
