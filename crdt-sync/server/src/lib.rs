@@ -1,7 +1,7 @@
 //! Document workers, and the endpoints by which other Yjs clients reach them.
 //!
 //! [`Documents`] is all documents of the process. Sockets follow them through [`Port`]s; [`sockets`] are the endpoints of stock
-//! clients, [`rest`] is for programs, [`tools`] is for the command line.
+//! clients, [`rest`] is for programs.
 //!
 //! ```text
 //!  socket ── Port ──► worker (Hub) ──► writer ──► disk

@@ -1,5 +1,14 @@
 //! The document server from outside: real sockets, real disks, and ones that fail on command.
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::unwrap_in_result,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic, and looks for one message among many"
+)]
 
 mod client;
 mod faults;
