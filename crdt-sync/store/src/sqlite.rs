@@ -31,7 +31,7 @@ use crate::error::StoreError;
 use crate::sqlite::change::{Change, Counters, Outcome};
 use crate::sqlite::checkpoint::Checkpointer;
 use crate::sqlite::folder::Folder;
-use crate::sqlite::source::Source;
+use crate::sqlite::source::{Check, Source};
 use crate::store::{ReadStore, Store};
 use crate::stored::{ChatEntry, ChatPage, DocInfo, Report, Size, Stored, VersionInfo};
 use crate::tails::SharedTails;
@@ -124,15 +124,12 @@ impl SqliteStore {
         let wal_pages = Arc::<AtomicU32>::default();
         let conn = connect(&folder, &wal_pages)?;
         if options.check {
-            let problems = verify::structure(&conn, "quick_check")?;
-            if let Some(problem) = problems.first() {
-                return Err(StoreError::Damaged(problem.clone()));
-            }
+            verify::sound(&conn)?;
         }
         if let Err(error) = conn.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::TRUNCATE) {
             tracing::warn!(%error, "the write-ahead log could not be moved at the start");
         }
-        let (tails, counters) = source::scan(&conn)?;
+        let (tails, counters) = source::scan(&conn, if options.check { Check::Checksums } else { Check::Nothing })?;
         tracing::debug!(documents = tails.len(), "documents that have a log");
         let scrubbing = if scrub::is_ordered(&conn)? { Scrubbing::Ordered(0) } else { Scrubbing::Done };
         let checkpointer = Checkpointer::start(&folder.file)?;
@@ -204,7 +201,7 @@ impl SqliteStore {
         let came_through = source::newest_row(conn)? >= doubt.last_row;
         let is_same = doubt.writes == writes;
         if came_through {
-            let (tails, counters) = source::scan(conn)?;
+            let (tails, counters) = source::scan(conn, Check::Nothing)?;
             *self.tails.lock() = tails;
             self.counters = counters;
         }

@@ -39,6 +39,8 @@ pub(crate) struct Row {
     pub(crate) id: i64,
     pub(crate) seq: u64,
     pub(crate) bytes: u64,
+    /// Found by a [`scan`](crate::sqlite::SqliteStore) that compared checksums.
+    pub(crate) is_damaged: bool,
 }
 
 /// What one transaction did to a document's log.
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
 
     fn change(dropped: usize, seqs: std::ops::Range<u64>) -> TailChange {
-        let added = seqs.map(|seq| Row { id: seq.cast_signed(), seq, bytes: 10 }).collect();
+        let added = seqs.map(|seq| Row { id: seq.cast_signed(), seq, bytes: 10, is_damaged: false }).collect();
         TailChange { doc: 1, epoch: Epoch::FIRST, dropped, added, updated_ms: 5 }
     }
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::StoreError;
 use crate::sqlite::folder::{private, sync_folder};
 use crate::sqlite::reader::reading;
-use crate::sqlite::verify::structure;
+use crate::sqlite::verify;
 
 /// Copies one state of the store into a new file. The copy gets its name when it is whole, checked and on disk.
 pub(crate) fn backup(conn: &Connection, to: &Path) -> Result<(), StoreError> {
@@ -52,10 +52,7 @@ fn copy(conn: &Connection, draft: &Path) -> Result<(), StoreError> {
     drop(steps);
     // One file alone, so that it can be moved about.
     copy.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
-    match structure(&copy, "quick_check")?.first() {
-        None => Ok(()),
-        Some(problem) => Err(StoreError::Damaged(problem.clone())),
-    }
+    verify::sound(&copy)
 }
 
 /// An unfinished copy, removed if it does not become more than that.

@@ -132,7 +132,7 @@ impl<'a> Change<'a> {
             &body[..],
         ))?;
         draft.seq = seq;
-        draft.added.push(Row { id, seq, bytes: body.len() as u64 });
+        draft.added.push(Row { id, seq, bytes: body.len() as u64, is_damaged: false });
         self.appends = true;
         Ok(())
     }

@@ -25,10 +25,10 @@ pub(crate) fn load(conn: &Connection, name: &DocName, tail: Option<&Tail>) -> Re
     let reached = state.reached;
     let rows = tail.filter(|tail| tail.doc == doc && tail.epoch == epoch).map_or(&[][..], |tail| &tail.rows);
     let mut tail = state.log;
-    for row in rows.iter().filter(|row| row.seq > reached) {
+    for row in rows.iter().filter(|row| row.seq > reached || row.is_damaged) {
         match read_row(conn, doc, row)? {
-            Some(entry) => tail.push(entry),
-            None => losses.push(format!("log entry {}", row.seq)),
+            Some(entry) if !row.is_damaged => tail.push(entry),
+            _ => losses.push(format!("log entry {}", row.seq)),
         }
     }
     let (snapshot, recovered) = (state.snapshot, state.recovered);
@@ -49,10 +49,13 @@ struct State {
 /// The newest snapshot; if that is damaged, the newest older one from which an unbroken row of compacted logs leads to the
 /// present.
 fn load_state(conn: &Connection, doc: i64, newest: u64, losses: &mut Vec<String>) -> Result<State, StoreError> {
+    let generations = generations(conn, doc)?;
     if newest == 0 {
+        if let Some(forgotten) = generations.first() {
+            losses.push(format!("snapshot of generation {}, which the catalogue does not know", forgotten.number));
+        }
         return Ok(State::default());
     }
-    let generations = generations(conn, doc)?;
     let mut state = State::default();
     let (mut logs, mut expected, mut is_unbroken) = (Vec::new(), newest, true);
     for generation in &generations {

@@ -82,6 +82,51 @@ fn a_lost_log_entry_is_missed() {
     assert!(matches!(store.load(&name("plan")), Err(StoreError::Corrupt { .. })));
 }
 
+/// What the catalogue says of a document is held against the other places that say it.
+#[test]
+fn a_catalogue_at_odds_with_itself_is_never_believed() {
+    let dir = folder();
+    let mut store = open(dir.path());
+    store.commit(&[append("plan", 1, "one"), snapshot("plan", 1, 1, "one"), append("plan", 2, "two")]).unwrap();
+    let other = rusqlite::Connection::open(dir.path().join("stoa.db")).unwrap();
+    other.execute("UPDATE doc SET generation = 0", []).unwrap();
+    assert!(matches!(store.load(&name("plan")), Err(StoreError::Corrupt { .. })));
+    other.execute("UPDATE doc SET generation = 1", []).unwrap();
+    other.close().unwrap();
+    Box::new(store).close().unwrap();
+    // Once in the table, once in its index.
+    let file = dir.path().join("stoa.db");
+    let sound = fs::read(&file).unwrap();
+    let places: Vec<_> =
+        sound.windows(4).enumerate().filter(|(_, window)| window == b"plan").map(|(place, _)| place).collect();
+    assert_eq!(places.len(), 2);
+    for place in places {
+        let mut bytes = sound.clone();
+        bytes[place + 3] = b' ';
+        fs::write(&file, bytes).unwrap();
+        assert!(matches!(SqliteStore::open(dir.path()), Err(StoreError::Damaged(_))));
+    }
+}
+
+/// An entry that names another document, or comes at another place, is missed by the document that it was written for.
+#[test]
+fn an_entry_that_went_astray_is_missed() {
+    for change in ["doc = 0", "doc = 2", "seq = 0", "kind = 9"] {
+        let dir = folder();
+        let mut store = open(dir.path());
+        store.commit(&[append("plan", 1, "one"), append("menu", 1, "soup"), append("plan", 2, "two")]).unwrap();
+        Box::new(store).close().unwrap();
+        let other = rusqlite::Connection::open(dir.path().join("stoa.db")).unwrap();
+        other.execute(&format!("UPDATE log SET {change} WHERE id = 3"), []).unwrap();
+        other.close().unwrap();
+        let mut store = open(dir.path());
+        assert!(matches!(store.load(&name("plan")), Err(StoreError::Corrupt { .. })), "{change}");
+        assert_eq!(tail(&store.load(&name("menu")).unwrap().unwrap()), [(1, "soup".into())], "{change}");
+        let report = store.verify().unwrap();
+        assert_eq!(report.problems.iter().map(|problem| problem.doc.as_deref()).collect::<Vec<_>>(), [Some("plan")]);
+    }
+}
+
 #[test]
 fn a_newer_schema_is_refused_and_left_alone() {
     let dir = folder();
