@@ -19,7 +19,7 @@ run: node ## Builds everything and serves it on http://localhost:8080
 build: node ## Builds the binary, web client included, into target/release/stoa
 	$(CARGO) build $(BUILD)
 
-test: tools check test-web test-rust test-browser ## Formatting, lints and every test; installs what is missing
+test: tools check test-web test-rust test-interop test-browser ## Formatting, lints and every test; installs what is missing
 	@echo "make test: all parts passed"
 
 check: format lint ## Formatting and lints

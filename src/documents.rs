@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use stoa_base_net::FrameWriter;
 use stoa_base_types::DocName;
 use stoa_crdt_sync_server::{Chat, Documents, Outgoing, Port, PortOptions, Rights};
 use stoa_signaling_core::Bound;
 use stoa_signaling_core::message::{ChatEntry, DocumentsGrant};
-use stoa_signaling_server::{BoxFuture, ChatLine, ChatLog, DocumentSocket, DocumentsEnd, Done};
+use stoa_signaling_server::{BoxFuture, ChatLine, ChatLog, DocumentMessage, DocumentSocket, DocumentsEnd, Done};
 
 use crate::rights;
 
@@ -16,12 +17,12 @@ use crate::rights;
 pub(crate) struct RoomDocuments(pub(crate) Documents);
 
 impl stoa_signaling_server::Documents for RoomDocuments {
-    fn open(&self, bound: &Bound) -> Box<dyn DocumentSocket> {
+    fn open(&self, bound: &Bound, writer: Option<FrameWriter>) -> Box<dyn DocumentSocket> {
         let room: Arc<str> = bound.room.as_str().into();
         // Without tokens nobody has an identity; the participant's id serves, so that their newer socket may move their cursor.
         let identity = bound.identity.as_deref().map_or_else(|| bound.participant.to_string().into(), Into::into);
         let rights = rights_in(&room, bound.documents);
-        let port = self.0.open(PortOptions::Native { identity: Some(identity), rights, doc: None });
+        let port = self.0.open(PortOptions::Native { identity: Some(identity), rights, doc: None }, writer);
         Box::new(RoomPort { port, room })
     }
 }
@@ -37,10 +38,11 @@ impl DocumentSocket for RoomPort {
         Box::pin(async move { self.port.handle(message).await.map_err(|_| DocumentsEnd) })
     }
 
-    fn next(&mut self) -> BoxFuture<'_, Option<Bytes>> {
+    fn next(&mut self) -> BoxFuture<'_, Option<DocumentMessage>> {
         Box::pin(async move {
             match self.port.next().await {
-                Outgoing::Message(message) => Some(message),
+                Outgoing::Message(message) => Some(DocumentMessage::Message(message)),
+                Outgoing::Flush => Some(DocumentMessage::Flush),
                 Outgoing::Close { .. } => None,
             }
         })

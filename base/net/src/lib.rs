@@ -7,10 +7,12 @@
 
 mod group;
 mod handler;
+mod server_frame;
 mod shared_tcp;
 mod socket;
 mod worker;
 
 pub use group::{Group, GroupError};
 pub use handler::Handler;
+pub use server_frame::{Payload, encode_server_frame};
 pub use shared_tcp::{Attempt, FrameWriter, SharedTcp};

@@ -231,12 +231,15 @@ impl Document {
             Dialect::Native | Dialect::Hocuspocus => cx.limits.awareness_ids,
         };
         let speaker = Speaker { follower: id, identity: follower.identity.clone(), most_ids };
-        let is_slow = follower.is_slow;
+        let (is_slow, is_to_be_asked) = (follower.is_slow, follower.dialect == Dialect::Hocuspocus);
         match self.awareness.hear(&speaker, update, cx.now, cx.limits) {
             Ok(heard) => {
                 cx.out.stats.awareness_ignored += heard.ignored;
                 if let Some(correction) = heard.correction.filter(|_| !is_slow) {
                     self.send(cx, id, ServerMessage::Awareness(correction));
+                    if is_to_be_asked {
+                        self.send(cx, id, ServerMessage::QueryAwareness);
+                    }
                 }
                 self.note_awareness(cx);
                 self.want_flush(cx);

@@ -2,12 +2,15 @@
 
 mod socket;
 
-use axum::Router;
+use std::sync::Arc;
+
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::Response;
 use axum::routing::any;
+use axum::{Extension, Router};
+use stoa_base_net::FrameWriter;
 use stoa_base_types::DocName;
 use stoa_crdt_sync_core::wire::{CloseCode, MESSAGE_BYTES};
 
@@ -37,8 +40,10 @@ async fn yjs(
     Path(doc): Path<String>,
     uri: Uri,
     headers: HeaderMap,
+    writer: Option<Extension<FrameWriter>>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    let writer = writer.map(|Extension(writer)| writer);
     let token = token_of(&uri, &headers);
     let Ok(doc) = DocName::new(&doc) else {
         let code = CloseCode::BadName;
@@ -47,7 +52,7 @@ async fn yjs(
     };
     if !offers(&headers, NATIVE) {
         let authorize = site.authorize.clone();
-        let port = site.documents.open(PortOptions::Plain { doc, token, authorize });
+        let port = site.documents.open(PortOptions::Plain { doc, token, authorize }, writer);
         return site.upgrade(upgrade, Spoken::Plain, Ok(port));
     }
     // Where there is but one document, the answer cannot change while the socket lives.
@@ -57,17 +62,21 @@ async fn yjs(
         return site.upgrade(upgrade, Spoken::Native, Err(close));
     }
     let authorize = site.authorize.clone();
-    let port = site.documents.open(PortOptions::Native {
-        identity: None,
-        rights: std::sync::Arc::new(move |doc| authorize(token.as_deref(), doc).ok()),
-        doc: Some(doc),
-    });
+    let rights = Arc::new(move |doc: &DocName| authorize(token.as_deref(), doc).ok());
+    let port = site.documents.open(PortOptions::Native { identity: None, rights, doc: Some(doc) }, writer);
     site.upgrade(upgrade, Spoken::Native, Ok(port))
 }
 
-async fn hocuspocus(State(site): State<Site>, uri: Uri, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+async fn hocuspocus(
+    State(site): State<Site>,
+    uri: Uri,
+    headers: HeaderMap,
+    writer: Option<Extension<FrameWriter>>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let (token, authorize) = (token_of(&uri, &headers), site.authorize.clone());
-    let port = site.documents.open(PortOptions::Hocuspocus { token, authorize });
+    let writer = writer.map(|Extension(writer)| writer);
+    let port = site.documents.open(PortOptions::Hocuspocus { token, authorize }, writer);
     site.upgrade(upgrade, Spoken::Hocuspocus, Ok(port))
 }
 

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use stoa_base_net::{Attempt, FrameWriter, Payload, encode_server_frame};
 use stoa_base_types::FollowerId;
 use tokio::sync::Notify;
 
 /// The queue of one socket.
 ///
-/// Workers fill it, and are told at the next occasion what was written of it. Its length is bounded by the hub, which counts the
+/// What the kernel takes at once never gets into it: waking the socket's task costs more than writing. Workers fill it, and are told at the next occasion what was written of it. Its length is bounded by the hub, which counts the
 /// bytes in flight of every follower; what is nobody's is bounded here. An idle one holds no buffer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mailbox(Arc<Shared>);
@@ -19,6 +20,8 @@ pub(crate) struct Mailbox(Arc<Shared>);
 struct Shared {
     queue: Mutex<Queue>,
     arrived: Notify,
+    /// The way around the socket's task, where there is one: TLS has none.
+    writer: Option<FrameWriter>,
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +31,10 @@ struct Queue {
     /// Bytes of entries that are no follower's.
     own_bytes: usize,
     is_overflowing: bool,
+    /// Messages that the socket's task was given and has not reported as written.
+    in_hand: usize,
+    /// The socket's end has begun: nothing is written past its task any more, since a close frame is the last of all.
+    is_ending: bool,
 }
 
 /// What the hub is to be told about one follower.
@@ -43,7 +50,12 @@ struct Account {
 
 #[derive(Debug)]
 enum Entry {
-    Post { post: Post, next: usize },
+    Post {
+        post: Post,
+        next: usize,
+    },
+    /// The kernel has the beginning of this one; the stream must be flushed.
+    Begun(Post),
     Close(Closing),
 }
 
@@ -64,35 +76,48 @@ pub(crate) struct Post {
 
 impl Post {
     /// A message that no hub knows of.
-    pub(crate) const fn own(message: Bytes) -> Self {
-        Self { follower: None, frame: Frame::Whole(message), cost: 0, is_droppable: false, is_last: false }
+    pub(crate) fn own(message: &[u8]) -> Self {
+        Self { follower: None, frame: Frame::whole(message), cost: 0, is_droppable: false, is_last: false }
     }
 }
 
 /// A message as it is written: one WebSocket message or several. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Frame {
-    Whole(Bytes),
+    /// With the header of the WebSocket frame and its length, so that all who hear it are written the same bytes.
+    Whole {
+        framed: Bytes,
+        header: usize,
+    },
     Parts(Arc<[Bytes]>),
 }
 
 impl Frame {
-    fn part(&self, index: usize) -> Option<&Bytes> {
+    pub(crate) fn whole(message: &[u8]) -> Self {
+        let mut framed = Vec::with_capacity(message.len() + MOST_HEADER_BYTES);
+        let header = encode_server_frame(Payload::Binary, message, &mut framed);
+        Self::Whole { framed: framed.into(), header }
+    }
+
+    fn part(&self, index: usize) -> Option<Bytes> {
         match self {
-            Self::Whole(bytes) => (index == 0).then_some(bytes),
-            Self::Parts(parts) => parts.get(index),
+            Self::Whole { framed, header } => (index == 0).then(|| framed.slice(header..)),
+            Self::Parts(parts) => parts.get(index).cloned(),
         }
     }
 
     fn len(&self) -> usize {
         match self {
-            Self::Whole(_) => 1,
+            Self::Whole { .. } => 1,
             Self::Parts(parts) => parts.len(),
         }
     }
 
     fn byte_len(&self) -> usize {
-        (0..self.len()).filter_map(|index| self.part(index)).map(Bytes::len).sum()
+        match self {
+            Self::Whole { framed, header } => framed.len() - header,
+            Self::Parts(parts) => parts.iter().map(Bytes::len).sum(),
+        }
     }
 }
 
@@ -107,6 +132,8 @@ pub(crate) struct Closing {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     Message(Bytes, Receipt),
+    /// The rest of a message is to be flushed.
+    Flush(Receipt),
     Close(Closing),
 }
 
@@ -120,9 +147,19 @@ pub(crate) struct Receipt {
 }
 
 impl Mailbox {
-    /// Queues a message; returns what the hub is to be told as written.
+    /// Of a socket that others may write to, past its task, once it has begun to listen.
+    pub(crate) fn new(writer: Option<FrameWriter>) -> Self {
+        Self(Arc::new(Shared { writer, ..Shared::default() }))
+    }
+
+    /// Writes a message at once if nothing is before it and the kernel takes it, else queues it; returns what the hub is to be
+    /// told as written.
     pub(crate) fn push(&self, post: Post) -> usize {
         let mut queue = self.lock();
+        let attempt = self.attempt(&queue, &post);
+        if attempt == Attempt::Written {
+            return queue.settle_at_once(&post);
+        }
         let told = match post.follower {
             Some(follower) => {
                 let account = queue.accounts.entry(follower).or_default();
@@ -137,10 +174,21 @@ impl Mailbox {
                 0
             }
         };
-        if !queue.is_overflowing {
+        if attempt == Attempt::Begun {
+            self.insert(&mut queue, Entry::Begun(post), false);
+        } else if !queue.is_overflowing {
             self.insert(&mut queue, Entry::Post { post, next: 0 }, false);
         }
         told
+    }
+
+    /// The last message for a follower goes through the task, which has to know of it.
+    fn attempt(&self, queue: &Queue, post: &Post) -> Attempt {
+        let is_first = queue.entries.is_empty() && queue.in_hand == 0 && !queue.is_overflowing && !queue.is_ending;
+        match (&self.0.writer, &post.frame) {
+            (Some(writer), Frame::Whole { framed, .. }) if is_first && !post.is_last => writer.try_write(framed),
+            _ => Attempt::Refused,
+        }
     }
 
     /// The socket is closed after what is queued.
@@ -148,10 +196,15 @@ impl Mailbox {
         self.insert(&mut self.lock(), Entry::Close(closing), false);
     }
 
+    /// The socket's task is about to write its last words itself.
+    pub(crate) fn end(&self) {
+        self.lock().is_ending = true;
+    }
+
     fn insert(&self, queue: &mut Queue, entry: Entry, is_urgent: bool) {
         let was_empty = queue.entries.is_empty();
         if is_urgent {
-            queue.entries.clear();
+            queue.entries.retain(|entry| matches!(entry, Entry::Begun(_)));
         }
         queue.entries.push_back(entry);
         // Who takes from the queue takes until it is empty.
@@ -183,6 +236,7 @@ impl Mailbox {
     /// A message was written; returns what the hub is to be told at once.
     pub(crate) fn settle(&self, receipt: Receipt) -> Option<usize> {
         let mut queue = self.lock();
+        queue.in_hand = queue.in_hand.saturating_sub(1);
         let account = queue.accounts.get_mut(&receipt.follower?)?;
         account.outstanding = account.outstanding.saturating_sub(receipt.cost);
         account.untold += receipt.cost;
@@ -227,27 +281,56 @@ impl Mailbox {
 }
 
 impl Queue {
+    /// A message was written without having been queued.
+    fn settle_at_once(&mut self, post: &Post) -> usize {
+        let Some(follower) = post.follower else { return 0 };
+        let account = self.accounts.entry(follower).or_default();
+        account.untold += post.cost;
+        if account.untold < TOLD_BYTES && !account.is_watched { 0 } else { std::mem::take(&mut account.untold) }
+    }
+
     fn take(&mut self) -> Option<Next> {
         let (post, index) = match self.entries.front_mut()? {
             Entry::Post { post, next } => {
                 *next += 1;
                 (&*post, *next - 1)
             }
+            Entry::Begun(post) => {
+                let receipt = Receipt { follower: post.follower, cost: post.cost, is_last: post.is_last };
+                let bytes = post.frame.byte_len();
+                self.note_gone(receipt.follower, bytes);
+                return Some(Next::Flush(receipt));
+            }
             Entry::Close(closing) => return Some(Next::Close(closing.clone())),
         };
         let is_whole = index + 1 >= post.frame.len();
-        let message = post.frame.part(index).cloned().unwrap_or_default();
+        let message = post.frame.part(index).unwrap_or_default();
         let (follower, is_last) = (post.follower, is_whole && post.is_last);
         let receipt = Receipt { follower, cost: if is_whole { post.cost } else { 0 }, is_last };
+        let bytes = post.frame.byte_len();
         if is_whole {
-            if follower.is_none() {
-                self.own_bytes = self.own_bytes.saturating_sub(post.frame.byte_len() + OWN_COST);
-            }
-            self.entries.pop_front();
+            self.note_gone(follower, bytes);
+        } else {
+            self.in_hand += 1;
         }
         Some(Next::Message(message, receipt))
     }
+
+    /// The first entry was handed out.
+    fn note_gone(&mut self, follower: Option<FollowerId>, bytes: usize) {
+        if follower.is_none() {
+            self.own_bytes = self.own_bytes.saturating_sub(bytes + OWN_COST);
+        }
+        self.in_hand += 1;
+        self.entries.pop_front();
+    }
 }
+
+/// The longest header of a frame from the server.
+const MOST_HEADER_BYTES: usize = 10;
+
+/// Of what was written past the queue, so much is told to the hub at once: telling costs more than the hub can do with it.
+const TOLD_BYTES: usize = 32 << 10;
 
 /// Beside their bytes, messages cost a place in the queue.
 const OWN_COST: usize = 64;
@@ -264,7 +347,7 @@ mod tests {
     fn post(follower: u64, text: &'static str, is_droppable: bool) -> Post {
         Post {
             follower: Some(FollowerId(follower)),
-            frame: Frame::Whole(Bytes::from_static(text.as_bytes())),
+            frame: Frame::whole(text.as_bytes()),
             cost: 10,
             is_droppable,
             is_last: false,
@@ -331,11 +414,68 @@ mod tests {
         assert_eq!(mailbox.try_next(), None);
     }
 
+    /// What was written past the task, what it finishes, and what it writes itself come in the order of the pushes.
+    #[tokio::test]
+    async fn the_way_around_the_task_keeps_the_order() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut theirs = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut ours = stoa_base_net::SharedTcp::new(listener.accept().await.unwrap().0);
+        // The kernel tells a task that polls that it takes something.
+        ours.write_all(b"-").await.unwrap();
+        let mailbox = Mailbox::new(Some(ours.frame_writer()));
+        let frames: Vec<Frame> = (0..100).map(|number| Frame::whole(&vec![number; 100_000])).collect();
+        let (last, early) = frames.split_last().unwrap();
+        for frame in early {
+            assert_eq!(mailbox.push(Post { frame: frame.clone(), ..post(1, "", true) }), 0, "told when it is worth it");
+        }
+        let mut expected = b"-".to_vec();
+        for frame in &frames {
+            let Frame::Whole { framed, .. } = frame else { panic!("one frame") };
+            expected.extend_from_slice(framed);
+        }
+        let mut got = vec![0; expected.len()];
+        let reader = tokio::spawn(async move {
+            theirs.read_exact(&mut got).await.unwrap();
+            got
+        });
+        let (mut flushed, mut written) = (0, 0);
+        while let Some(next) = mailbox.try_next() {
+            let receipt = match next {
+                Next::Flush(receipt) => {
+                    flushed += 1;
+                    receipt
+                }
+                Next::Message(message, receipt) => {
+                    written += 1;
+                    let Frame::Whole { framed, .. } = Frame::whole(&message) else { panic!("one frame") };
+                    ours.write_all(&framed).await.unwrap();
+                    if mailbox.lock().entries.is_empty() && written < 90 {
+                        // Nothing waits, but this one is not reported.
+                        written = 90;
+                        mailbox.push(Post { frame: last.clone(), ..post(1, "", true) });
+                        assert_eq!(mailbox.lock().entries.len(), 1);
+                    }
+                    receipt
+                }
+                Next::Close(closing) => panic!("{closing:?}"),
+            };
+            ours.flush().await.unwrap();
+            mailbox.settle(receipt);
+        }
+        assert!(written > 90 && flushed <= 1, "{written} {flushed}");
+        assert!(reader.await.unwrap() == expected);
+        assert!(mailbox.push(post(1, "a", true)) > 0, "the rest is told");
+        mailbox.end();
+        mailbox.push(post(1, "b", true));
+        assert_eq!(mailbox.lock().entries.len(), 1, "a close frame is the last of all");
+    }
+
     #[tokio::test]
     async fn who_asks_and_never_reads_is_closed() {
         let mailbox = Mailbox::default();
         for _ in 0..=MOST_OWN_BYTES / OWN_COST {
-            mailbox.push(Post::own(Bytes::new()));
+            mailbox.push(Post::own(&[]));
         }
         assert_eq!(mailbox.next().await, Next::Close(TOO_SLOW));
         assert_eq!(mailbox.lock().entries.len(), 1);

@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use stoa_base_net::FrameWriter;
 use stoa_base_types::{Access, DocName};
 
 use crate::access::Authorize;
@@ -86,6 +87,8 @@ enum Speech {
 pub enum Outgoing {
     /// One binary message.
     Message(Bytes),
+    /// A message that was begun past the socket's owner: the socket is to be flushed, and that reported as written.
+    Flush,
     /// The socket is to be closed.
     Close {
         /// A WebSocket close code.
@@ -105,18 +108,18 @@ pub struct PortEnd {
 }
 
 impl Documents {
-    /// Opens a port for a socket.
+    /// Opens a port for a socket. `writer`: the way around the socket's owner, used once the socket follows something.
     #[must_use]
-    pub fn open(&self, options: PortOptions) -> Port {
+    pub fn open(&self, options: PortOptions, writer: Option<FrameWriter>) -> Port {
         let (line, speech) = match options {
             PortOptions::Native { identity, rights, doc } => {
-                (Line::new(self, identity), Speech::Native(Native::new(self, rights, doc)))
+                (Line::new(self, identity, writer), Speech::Native(Native::new(self, rights, doc)))
             }
             PortOptions::Plain { doc, token, authorize } => {
-                (Line::new(self, None), Speech::Plain(Plain::new(doc, token, authorize)))
+                (Line::new(self, None, writer), Speech::Plain(Plain::new(doc, token, authorize)))
             }
             PortOptions::Hocuspocus { token, authorize } => {
-                (Line::new(self, None), Speech::Hocuspocus(Hocuspocus::new(token, authorize)))
+                (Line::new(self, None, writer), Speech::Hocuspocus(Hocuspocus::new(token, authorize)))
             }
         };
         Port { line, speech }

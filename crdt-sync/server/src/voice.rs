@@ -55,14 +55,14 @@ impl<'a> Announcer<'a> {
             Voice::Native { .. } => {
                 self.native.get_or_insert_with(|| native_frame(self.doc.as_str(), self.message)).clone()
             }
-            Voice::Plain => self.plain.get_or_insert_with(|| plain::encode(self.message).map(Frame::Whole)).clone(),
+            Voice::Plain => self.plain.get_or_insert_with(|| whole(plain::encode(self.message))).clone(),
             Voice::Hocuspocus(address) => {
                 if let Some((known, frame)) = &self.hocuspocus
                     && known == address
                 {
                     return frame.clone();
                 }
-                let frame = hocuspocus::encode(address.as_str(), &Outgoing::Document(self.message)).map(Frame::Whole);
+                let frame = whole(hocuspocus::encode(address.as_str(), &Outgoing::Document(self.message)));
                 self.hocuspocus = Some((address.clone(), frame.clone()));
                 frame
             }
@@ -70,11 +70,15 @@ impl<'a> Announcer<'a> {
     }
 }
 
+fn whole(message: Option<Bytes>) -> Option<Frame> {
+    message.map(|message| Frame::whole(&message))
+}
+
 fn native_frame(name: &str, message: &ServerMessage) -> Option<Frame> {
     let mut messages = native::encode_messages(name, message);
     match messages.len() {
         0 => None,
-        1 => messages.pop().map(Frame::Whole),
+        1 => whole(messages.pop()),
         _ => Some(Frame::Parts(messages.into())),
     }
 }
@@ -108,7 +112,9 @@ mod tests {
         let message = ServerMessage::Update(Bytes::from_static(b"update"));
         let mut announcer = Announcer::new(&doc, &message);
         let mut same = |voice: &Voice| match (announcer.say(voice), announcer.say(voice)) {
-            (Some(Frame::Whole(one)), Some(Frame::Whole(two))) => (one.as_ptr() == two.as_ptr(), one),
+            (Some(Frame::Whole { framed, header }), Some(Frame::Whole { framed: other, .. })) => {
+                (framed.as_ptr() == other.as_ptr(), framed.slice(header..))
+            }
             other => panic!("expected two frames, not {other:?}"),
         };
         assert_eq!(same(&Voice::Native { is_alone: true }), (true, Bytes::from_static(b"\0\x01d\0\x02\x06update")));
@@ -126,7 +132,7 @@ mod tests {
         assert!(
             matches!(announcer.say(&Voice::Native { is_alone: false }), Some(Frame::Parts(parts)) if parts.len() == 4)
         );
-        assert!(matches!(announcer.say(&Voice::Plain), Some(Frame::Whole(_))));
+        assert!(matches!(announcer.say(&Voice::Plain), Some(Frame::Whole { .. })));
     }
 
     #[test]

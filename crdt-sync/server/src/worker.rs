@@ -271,6 +271,7 @@ impl Worker {
             | ServerMessage::Step2(_)
             | ServerMessage::Update(_)
             | ServerMessage::Awareness(_)
+            | ServerMessage::QueryAwareness
             | ServerMessage::Opened { .. }
             | ServerMessage::Ack { .. }
             | ServerMessage::SyncStatus { .. }
@@ -339,7 +340,7 @@ impl Worker {
                 continue;
             };
             if let Some(bytes) = encode(address.as_str(), &Outgoing::Stateless(text)) {
-                mailbox.push(Post::own(bytes));
+                mailbox.push(Post::own(&bytes));
             }
         }
     }

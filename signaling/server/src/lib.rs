@@ -14,11 +14,10 @@ mod ports;
 mod server;
 mod socket;
 mod stun_address;
-mod text_frame;
 mod tls;
 
 pub use assets::{Asset, Assets};
-pub use ports::{BoxFuture, ChatLine, ChatLog, DocumentSocket, Documents, DocumentsEnd, Done};
+pub use ports::{BoxFuture, ChatLine, ChatLog, DocumentMessage, DocumentSocket, Documents, DocumentsEnd, Done};
 pub use server::{Config, Server, StartError};
 pub use stun_address::StunAddress;
 pub use tls::{TlsError, TlsFiles};

@@ -1,11 +1,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use stoa_base_net::{Attempt, FrameWriter};
+use stoa_base_net::{Attempt, FrameWriter, Payload, encode_server_frame};
 use stoa_signaling_core::Action;
 use tokio::sync::Notify;
-
-use crate::text_frame;
 
 /// What the control plane wants done with one socket.
 ///
@@ -43,13 +41,19 @@ impl Mailbox {
         Self(Arc::new(Shared { writer, ..Shared::default() }))
     }
 
+    /// For others that write to the same socket.
+    pub(crate) fn writer(&self) -> Option<FrameWriter> {
+        self.0.writer.clone()
+    }
+
     /// Carries the action out at once if it is a frame that the kernel takes, and tells how many bytes it had; else leaves it to the
     /// socket's task.
     pub(crate) fn deliver(&self, action: Action, scratch: &mut Vec<u8>) -> Option<usize> {
         let mut queue = self.lock();
         let job = match (&self.0.writer, action) {
             (Some(writer), Action::Send(bytes)) if queue.jobs.is_empty() && !queue.is_in_hand => {
-                text_frame::encode(&bytes, scratch);
+                scratch.clear();
+                encode_server_frame(Payload::Text, &bytes, scratch);
                 match writer.try_write(scratch) {
                     Attempt::Written => return Some(bytes.len()),
                     Attempt::Begun => Job::Flush(bytes.len()),

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use stoa_base_net::FrameWriter;
 use stoa_base_types::ParticipantId;
 use stoa_signaling_core::Bound;
 use stoa_signaling_core::message::{ChatEntry, DocumentsGrant};
@@ -15,8 +16,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Follows documents on behalf of sockets.
 pub trait Documents: Send + Sync + fmt::Debug {
-    /// A socket has been bound to a session.
-    fn open(&self, bound: &Bound) -> Box<dyn DocumentSocket>;
+    /// A socket has been bound to a session. `writer`: the way around the socket's task, where there is one.
+    fn open(&self, bound: &Bound, writer: Option<FrameWriter>) -> Box<dyn DocumentSocket>;
 }
 
 /// The documents of one socket. Dropping it stops following them.
@@ -24,15 +25,23 @@ pub trait DocumentSocket: Send + Sync + fmt::Debug {
     /// Takes in a binary message. Waits while too much is being worked on; cancelling may lose the message.
     fn handle(&mut self, message: Bytes) -> BoxFuture<'_, Result<(), DocumentsEnd>>;
 
-    /// Waits for the next binary message to send; `None`: the client does not read, and the socket is to be closed. Cancelling loses
-    /// none.
-    fn next(&mut self) -> BoxFuture<'_, Option<Bytes>>;
+    /// Waits for what is to be written next; `None`: the client does not read, and the socket is to be closed. Cancelling loses none.
+    fn next(&mut self) -> BoxFuture<'_, Option<DocumentMessage>>;
 
-    /// The oldest message that `next` gave and that was not reported yet has been written.
+    /// The oldest that `next` gave and that was not reported yet has been written.
     fn written(&mut self);
 
     /// The participant's rights have changed.
     fn set_rights(&mut self, documents: DocumentsGrant);
+}
+
+/// What a socket is to write for its documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DocumentMessage {
+    /// A binary message.
+    Message(Bytes),
+    /// The rest of one that was begun past the socket's task: the socket is to be flushed.
+    Flush,
 }
 
 /// The client broke the rules of the documents' protocol: the socket cannot go on.

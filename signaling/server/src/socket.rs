@@ -16,7 +16,7 @@ use tracing::{Span, debug};
 
 use crate::control_loop::Report;
 use crate::mailbox::{Job, Mailbox};
-use crate::ports::{DocumentSocket, Documents};
+use crate::ports::{DocumentMessage, DocumentSocket, Documents};
 
 /// One WebSocket: turns messages into commands and actions into messages.
 pub(crate) struct Socket {
@@ -55,7 +55,10 @@ impl Socket {
         if self.reports.send(Report::Opened { connection, mailbox, address, ice_servers }).await.is_err() {
             return;
         }
-        match self.converse(&mut socket).await {
+        let end = self.converse(&mut socket).await;
+        // Before a close frame is written, since nothing may follow it.
+        self.following = None;
+        match end {
             End::Gone { code } => {
                 debug!(parent: &self.span, %connection, code, "socket gone");
                 let _ = self.report(Command::Closed { connection, code }).await;
@@ -115,12 +118,15 @@ impl Socket {
     async fn carry_out(&mut self, socket: &mut WebSocket, job: Job) -> Result<(), End> {
         let action = match job {
             Job::Act(action) => action,
-            Job::Flush(bytes) => return self.flush(socket, bytes).await,
+            Job::Flush(bytes) => {
+                self.flush(socket).await?;
+                return self.note_written(bytes).await;
+            }
         };
         match action {
             Action::Bind(bound) => {
                 self.span = tracing::info_span!("session", id = %bound.session);
-                self.following = self.documents.as_ref().map(|documents| documents.open(&bound));
+                self.following = self.documents.as_ref().map(|documents| documents.open(&bound, self.mailbox.writer()));
                 debug!(parent: &self.span, connection = %self.connection, "socket bound");
                 Ok(())
             }
@@ -145,13 +151,12 @@ impl Socket {
     }
 
     /// Writes the rest of a frame that was begun past this task.
-    async fn flush(&self, socket: &mut WebSocket, bytes: usize) -> Result<(), End> {
-        let flushed = tokio::select! {
+    async fn flush(&self, socket: &mut WebSocket) -> Result<(), End> {
+        tokio::select! {
             biased;
-            flushed = socket.flush() => flushed.is_ok(),
-            () = self.mailbox.closing() => return self.await_close().await,
-        };
-        if flushed { self.note_written(bytes).await } else { Err(End::Gone { code: None }) }
+            flushed = socket.flush() => flushed.map_err(|_| End::Gone { code: None }),
+            () = self.mailbox.closing() => self.await_close().await,
+        }
     }
 
     async fn note_written(&self, bytes: usize) -> Result<(), End> {
@@ -176,13 +181,16 @@ impl Socket {
         self.await_close().await
     }
 
-    async fn send_document(&mut self, socket: &mut WebSocket, message: Option<Bytes>) -> Result<(), End> {
+    async fn send_document(&mut self, socket: &mut WebSocket, message: Option<DocumentMessage>) -> Result<(), End> {
         let Some(message) = message else {
             let connection = self.connection;
             self.report(Command::TooSlow { connection }).await?;
             return self.await_close().await;
         };
-        self.write(socket, Message::Binary(message)).await?;
+        match message {
+            DocumentMessage::Message(message) => self.write(socket, Message::Binary(message)).await?,
+            DocumentMessage::Flush => self.flush(socket).await?,
+        }
         metrics::counter!("stoa_documents_messages_total", "direction" => "out").increment(1);
         if let Some(following) = &mut self.following {
             following.written();
@@ -213,8 +221,8 @@ impl Socket {
     }
 }
 
-/// The next binary message to send; without documents there is none.
-async fn next_of(following: &mut Option<Box<dyn DocumentSocket>>) -> Option<Bytes> {
+/// What is to be written next for the documents; without documents, nothing.
+async fn next_of(following: &mut Option<Box<dyn DocumentSocket>>) -> Option<DocumentMessage> {
     match following {
         Some(following) => following.next().await,
         None => std::future::pending().await,

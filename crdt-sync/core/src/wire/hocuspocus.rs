@@ -172,6 +172,7 @@ fn put_document(out: &mut Vec<u8>, message: &ServerMessage) -> bool {
             put_number(out, CLOSE);
             put_text(out, code.message());
         }
+        ServerMessage::QueryAwareness => put_number(out, QUERY_AWARENESS),
         ServerMessage::Access(access) => put_authenticated(out, *access),
         ServerMessage::Step1(_)
         | ServerMessage::Step2(_)
@@ -268,6 +269,7 @@ mod tests {
         assert_eq!(encoded(Outgoing::PermissionDenied("no")), &b"\x03d\0s\x02\x01\x02no"[..]);
         assert_eq!(encoded(Outgoing::TokenRequest), &b"\x03d\0s\x02\x00"[..]);
         assert_eq!(encoded(Outgoing::Stateless("hi")), &b"\x03d\0s\x05\x02hi"[..]);
+        assert_eq!(document(ServerMessage::QueryAwareness).unwrap(), &b"\x03d\0s\x03"[..]);
         assert_eq!(document(ServerMessage::SyncStatus { is_saved: true }).unwrap(), &b"\x03d\0s\x08\x01"[..]);
         assert_eq!(document(ServerMessage::Update(Bytes::from_static(b"u"))).unwrap(), &b"\x03d\0s\x00\x02\x01u"[..]);
         assert!(document(ServerMessage::Closed { code: CloseCode::Gone }).unwrap().starts_with(b"\x03d\0s\x07\x17the"));

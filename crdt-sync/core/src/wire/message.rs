@@ -38,6 +38,9 @@ pub enum ServerMessage {
     Update(Bytes),
     /// Cursors and names.
     Awareness(Bytes),
+    /// Hocuspocus: asks whom the follower speaks for. Its provider raises the clock of a state that was removed while it was
+    /// away, and keeps that to itself until it is asked.
+    QueryAwareness,
     /// Native: answers `open`.
     Opened {
         /// The document's.
@@ -97,7 +100,8 @@ impl ServerMessage {
                 Self::Step1(bytes) | Self::Step2(bytes) | Self::Update(bytes) | Self::Awareness(bytes) => bytes.len(),
                 Self::Durable { vector, deletes } => vector.len() + deletes.len(),
                 Self::Storage { reason, .. } => reason.len(),
-                Self::Opened { .. }
+                Self::QueryAwareness
+                | Self::Opened { .. }
                 | Self::Ack { .. }
                 | Self::SyncStatus { .. }
                 | Self::Refused { .. }
@@ -113,6 +117,7 @@ impl ServerMessage {
             Self::Update(_) | Self::Awareness(_) | Self::Durable { .. } => true,
             Self::Step1(_)
             | Self::Step2(_)
+            | Self::QueryAwareness
             | Self::Opened { .. }
             | Self::Ack { .. }
             | Self::SyncStatus { .. }

@@ -96,7 +96,8 @@ pub(super) fn put_common(out: &mut Vec<u8>, message: &ServerMessage) -> bool {
         ServerMessage::Step2(bytes) => (&[SYNC, STEP_2], bytes),
         ServerMessage::Update(bytes) => (&[SYNC, UPDATE], bytes),
         ServerMessage::Awareness(bytes) => (&[AWARENESS], bytes),
-        ServerMessage::Opened { .. }
+        ServerMessage::QueryAwareness
+        | ServerMessage::Opened { .. }
         | ServerMessage::Ack { .. }
         | ServerMessage::SyncStatus { .. }
         | ServerMessage::Durable { .. }
@@ -171,6 +172,7 @@ fn put_frame(out: &mut Vec<u8>, name: &str, message: &ServerMessage) -> bool {
         | ServerMessage::Step2(_)
         | ServerMessage::Update(_)
         | ServerMessage::Awareness(_)
+        | ServerMessage::QueryAwareness
         | ServerMessage::SyncStatus { .. } => return false,
     }
     true

@@ -154,6 +154,19 @@ fn the_clock_of_a_removed_id_is_remembered() {
     assert_eq!(world.take(CAROL), [told(&[(1, 7, "{}")])]);
 }
 
+/// Its provider raises the clock too, but says so only when it is asked.
+#[test]
+fn a_hocuspocus_provider_that_came_back_is_asked() {
+    let mut world = World::open();
+    world.join(ADA, Dialect::Hocuspocus);
+    world.join(BOB, Dialect::Hocuspocus);
+    world.say(ADA, states(&[(1, 5, "{}")]));
+    world.input(Input::Detach { follower: ADA });
+    world.take(BOB);
+    world.say(BOB, states(&[(1, 5, "{}")]));
+    assert_eq!(world.take(BOB), [told(&[(1, 6, "null")]), ServerMessage::QueryAwareness]);
+}
+
 #[test]
 fn the_memory_of_a_removed_id_ends_after_a_minute() {
     let mut world = with_three();

@@ -460,7 +460,10 @@ impl Client {
                 }
                 return true;
             }
-            ServerMessage::Awareness(_) | ServerMessage::Storage { .. } | ServerMessage::Access(_) => {}
+            ServerMessage::Awareness(_)
+            | ServerMessage::QueryAwareness
+            | ServerMessage::Storage { .. }
+            | ServerMessage::Access(_) => {}
         }
         false
     }

@@ -156,6 +156,8 @@ impl Socket {
                 self.sent_at = Instant::now();
                 within(self.socket.feed(Message::Binary(bytes))).await
             }
+            // What calls this flushes.
+            Outgoing::Flush => Ok(()),
             Outgoing::Close { code, reason } => Err(End::Close { code, reason }),
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use stoa_base_net::FrameWriter;
 use stoa_base_types::{Access, ConnectionId, DocName, FollowerId};
 use stoa_crdt_sync_core::wire::{ClientMessage, CloseCode};
 use stoa_crdt_sync_core::{Attach, Dialect};
@@ -38,12 +39,12 @@ struct Following {
 }
 
 impl Line {
-    pub(super) fn new(documents: &Documents, identity: Option<Arc<str>>) -> Self {
+    pub(super) fn new(documents: &Documents, identity: Option<Arc<str>>, writer: Option<FrameWriter>) -> Self {
         Self {
             documents: documents.clone(),
             connection: documents.next_connection(),
             identity,
-            mailbox: Mailbox::default(),
+            mailbox: Mailbox::new(writer),
             in_flight: VecDeque::new(),
             following: BTreeMap::new(),
         }
@@ -138,7 +139,7 @@ impl Line {
 
     /// Queues a message that no hub knows of.
     pub(super) fn say(&self, message: Bytes) {
-        self.mailbox.push(Post::own(message));
+        self.mailbox.push(Post::own(&message));
     }
 
     /// Closes the socket after what is queued.
@@ -157,15 +158,16 @@ impl Line {
     }
 
     fn hand_out(&mut self, next: Next) -> Outgoing {
-        let (message, receipt) = match next {
-            Next::Message(message, receipt) => (message, receipt),
+        let (outgoing, receipt) = match next {
+            Next::Message(message, receipt) => (Outgoing::Message(message), receipt),
+            Next::Flush(receipt) => (Outgoing::Flush, receipt),
             Next::Close(Closing { code, reason }) => return Outgoing::Close { code, reason },
         };
         if receipt.is_last {
             self.following.retain(|_, following| Some(following.follower) != receipt.follower);
         }
         self.in_flight.push_back(receipt);
-        Outgoing::Message(message)
+        outgoing
     }
 
     pub(super) fn written(&mut self) {
@@ -182,6 +184,7 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
+        self.mailbox.end();
         for Following { follower, worker, .. } in self.following.values() {
             worker.say(Command::Detach { follower: *follower });
         }

@@ -34,8 +34,12 @@ export interface LinkOptions {
   readonly firstGeneration: number;
   readonly iceServers: RTCIceServer[];
   readonly tracks: LocalTracks;
+  readonly remoteRights: RemoteRights;
   readonly handlers: LinkHandlers;
 }
+
+/** What the other side may do. */
+export type RemoteRights = Pick<ParticipantRights, 'subscribe' | 'data'>;
 
 interface Generation {
   readonly number: number;
@@ -43,6 +47,8 @@ interface Generation {
   readonly port: DataPort;
   readonly pulse: PulsePort;
   readonly transceivers: { audio: RTCRtpTransceiver | null; video: RTCRtpTransceiver | null };
+  /** What each sender was told last: it shows the track only when `replaceTrack` has come through. */
+  readonly told: { audio: MediaStreamTrack | null; video: MediaStreamTrack | null };
 }
 
 const KINDS = ['audio', 'video'] as const;
@@ -58,7 +64,7 @@ export class Link {
   #generation: Generation | null = null;
   #path: LinkPath = 'unknown';
   #remoteMedia: MediaState = { microphone: false, camera: false, screen: false };
-  #remoteRights: Pick<ParticipantRights, 'subscribe' | 'data'> = { subscribe: true, data: true };
+  #remoteRights: RemoteRights;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
@@ -66,6 +72,7 @@ export class Link {
     this.#handlers = options.handlers;
     this.#iceServers = options.iceServers;
     this.#tracks = options.tracks;
+    this.#remoteRights = options.remoteRights;
     const { selfId, remoteId, firstGeneration } = options;
     this.#negotiator = new Negotiator(selfId, remoteId, performance.now(), firstGeneration);
     this.#flush();
@@ -115,7 +122,7 @@ export class Link {
   }
 
   /** What the other side may do: who may not subscribe is sent no media, who may not send data is not listened to. */
-  setRemoteRights(rights: Pick<ParticipantRights, 'subscribe' | 'data'>): void {
+  setRemoteRights(rights: RemoteRights): void {
     const { subscribe } = this.#remoteRights;
     this.#remoteRights = rights;
     if (rights.subscribe !== subscribe && this.#generation !== null) {
@@ -254,7 +261,11 @@ export class Link {
       beat: () => void this.#readInbound(number, connection),
       ended: () => this.#runAndTell((nowMs) => this.#negotiator.handleEnded(number, nowMs)),
     });
-    const generation: Generation = { number, connection, port, pulse, transceivers: { audio: null, video: null } };
+    const [transceivers, told] = [
+      { audio: null, video: null },
+      { audio: null, video: null },
+    ];
+    const generation: Generation = { number, connection, port, pulse, transceivers, told };
     this.#generation = generation;
     this.#handlers.created();
     connection.onnegotiationneeded = () => this.#run(() => this.#negotiator.handleNegotiationNeeded(number));
@@ -347,7 +358,8 @@ export class Link {
     for (const kind of KINDS) {
       const sender = generation.transceivers[kind]?.sender;
       const track = this.#remoteRights.subscribe ? this.#tracks[kind] : null;
-      if (sender !== undefined && sender.track !== track) {
+      if (sender !== undefined && generation.told[kind] !== track) {
+        generation.told[kind] = track;
         // Refused only by a closed connection: the next generation attaches the tracks anew.
         sender.replaceTrack(track).catch(() => undefined);
       }

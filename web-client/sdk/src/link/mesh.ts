@@ -2,7 +2,7 @@ import { MeshChannel } from '../channel';
 import type { LinkView, ParticipantId } from '../roster';
 import type { Candidate, Description, Participant } from '../signal/wire';
 import { Link } from './link';
-import type { LocalTracks } from './link';
+import type { LocalTracks, RemoteRights } from './link';
 
 /** What the mesh tells and asks the room. */
 export interface MeshHandlers {
@@ -82,7 +82,7 @@ export class Mesh {
       }
     }
     for (const { id, connected, media, rights } of others) {
-      const link = this.#links.get(id) ?? this.#open(id);
+      const link = this.#links.get(id) ?? this.#open(id, rights ?? EVERYTHING);
       link.setRemoteRights(rights ?? EVERYTHING);
       link.setRemoteMedia(media);
       link.setReachable(isSignalingLive && connected);
@@ -131,13 +131,14 @@ export class Mesh {
     }
   }
 
-  #open(id: ParticipantId): Link {
+  #open(id: ParticipantId, remoteRights: RemoteRights): Link {
     const link: Link = new Link({
       selfId: this.#self,
       remoteId: id,
       firstGeneration: (this.#generations.get(id) ?? 0) + 1,
       iceServers: this.#iceServers,
       tracks: this.#tracks,
+      remoteRights,
       handlers: {
         sendDescription: (number, description) => this.#handlers.sendDescription(id, number, description),
         sendCandidate: (number, candidate) => this.#handlers.sendCandidate(id, number, candidate),
