@@ -6,6 +6,7 @@ mod checkpoint;
 mod connection;
 mod folder;
 mod load;
+mod mover;
 mod number;
 mod pack;
 mod piece;
@@ -22,7 +23,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use rusqlite::{Connection, DEFAULT_NAME, ErrorCode, Transaction, TransactionBehavior, wal::CheckpointMode};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, Transaction, TransactionBehavior, wal::CheckpointMode};
 use stoa_base_types::DocName;
 
 pub use reader::SqliteReader;
@@ -31,6 +33,7 @@ use crate::error::StoreError;
 use crate::sqlite::change::{Change, Counters, Outcome};
 use crate::sqlite::checkpoint::Checkpointer;
 use crate::sqlite::folder::Folder;
+use crate::sqlite::mover::Mover;
 use crate::sqlite::source::{Check, Source};
 use crate::store::{ReadStore, Store};
 use crate::stored::{ChatEntry, ChatPage, DocInfo, Report, Size, Stored, VersionInfo};
@@ -66,6 +69,7 @@ pub struct SqliteStore {
     /// Absent while it cannot be opened again.
     conn: Option<Connection>,
     checkpointer: Option<Checkpointer>,
+    mover: Mover,
     tails: SharedTails,
     counters: Counters,
     /// Length of the write-ahead log after the newest commit.
@@ -126,18 +130,20 @@ impl SqliteStore {
         if options.check {
             verify::sound(&conn)?;
         }
-        if let Err(error) = conn.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::TRUNCATE) {
+        let mover = Mover::new(&folder.file);
+        if let Err(error) = mover.checkpoint(&conn, CheckpointMode::TRUNCATE) {
             tracing::warn!(%error, "the write-ahead log could not be moved at the start");
         }
         let (tails, counters) = source::scan(&conn, if options.check { Check::Checksums } else { Check::Nothing })?;
         tracing::debug!(documents = tails.len(), "documents that have a log");
         let scrubbing = if scrub::is_ordered(&conn)? { Scrubbing::Ordered(0) } else { Scrubbing::Done };
-        let checkpointer = Checkpointer::start(&folder.file)?;
+        let checkpointer = Checkpointer::start(&folder.file, mover.clone())?;
         let shared = SharedTails::default();
         *shared.lock() = tails;
         Ok(Self {
             conn: Some(conn),
             checkpointer: Some(checkpointer),
+            mover,
             tails: shared,
             counters,
             wal_pages,
@@ -210,18 +216,18 @@ impl SqliteStore {
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {
-        self.conn = None;
-        self.conn = Some(connect(&self.folder, &self.wal_pages)?);
-        Ok(())
+        let (conn, folder, wal_pages) = (&mut self.conn, &self.folder, &self.wal_pages);
+        self.mover.reopening(|| {
+            *conn = None;
+            *conn = Some(connect(folder, wal_pages)?);
+            Ok(())
+        })
     }
 
     /// Moves what the thread in the background did not get to, because this one kept writing: then the log can start over.
     fn force_checkpoint(&self) {
-        match self.conn().map(|conn| conn.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::PASSIVE)) {
-            Ok(Err(error)) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => {
-                tracing::warn!(%error, "the write-ahead log could not be moved");
-            }
-            Ok(_) | Err(_) => {}
+        if let Err(error) = self.conn().and_then(|conn| self.mover.checkpoint(conn, CheckpointMode::PASSIVE)) {
+            tracing::warn!(%error, "the write-ahead log could not be moved");
         }
     }
 
@@ -254,7 +260,7 @@ impl SqliteStore {
             self.scrubbing = Scrubbing::Cut;
         }
         if self.scrubbing == Scrubbing::Cut {
-            match self.conn().and_then(cut_wal) {
+            match self.conn().and_then(|conn| cut_wal(conn, &self.mover)) {
                 Ok(()) => self.scrubbing = Scrubbing::Done,
                 // Somebody reads.
                 Err(_) => return Some(SCRUB_PAUSE),
@@ -325,7 +331,11 @@ impl Store for SqliteStore {
         self.tend_scrubbing(true);
         self.checkpointer = None;
         let conn = self.conn.take().ok_or(StoreError::Stopped)?;
-        let moved = cut_wal(&conn);
+        let moved = cut_wal(&conn, &self.mover);
+        if moved.is_ok() {
+            // SQLite removes the log, which is empty.
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        }
         conn.close().map_err(|(_, error)| StoreError::from(error))?;
         moved
     }
@@ -334,6 +344,8 @@ impl Store for SqliteStore {
 fn connect(folder: &Folder, wal_pages: &Arc<AtomicU32>) -> Result<Connection, StoreError> {
     folder.settle_wal()?;
     let mut conn = connection::open_writer(&folder.file)?;
+    // SQLite makes the name of a new log durable, but does not mind if that fails.
+    folder.sync()?;
     let wal_pages = Arc::clone(wal_pages);
     conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
         wal_pages.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
@@ -343,12 +355,11 @@ fn connect(folder: &Folder, wal_pages: &Arc<AtomicU32>) -> Result<Connection, St
 }
 
 /// Moves all of the write-ahead log and cuts it to nothing; does not wait for readers.
-fn cut_wal(conn: &Connection) -> Result<(), StoreError> {
+fn cut_wal(conn: &Connection, mover: &Mover) -> Result<(), StoreError> {
     conn.busy_timeout(Duration::ZERO)?;
-    let result = conn.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::TRUNCATE);
+    let result = mover.checkpoint(conn, CheckpointMode::TRUNCATE);
     conn.busy_timeout(connection::BUSY_TIMEOUT)?;
-    result?;
-    Ok(())
+    result
 }
 
 /// Failed commits after which the connection is opened anew: one whose file went away never recovers, while every other

@@ -3,7 +3,11 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use rusqlite::{Connection, DEFAULT_NAME, OpenFlags, wal::CheckpointMode};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::StoreError;
+use crate::sqlite::mover::Mover;
 
 /// A thread that moves committed pages from the write-ahead log to their places. The writer commits meanwhile.
 #[derive(Debug)]
@@ -27,10 +31,10 @@ enum Order {
 }
 
 impl Checkpointer {
-    pub(crate) fn start(file: &Path) -> io::Result<Self> {
+    pub(crate) fn start(file: &Path, mover: Mover) -> io::Result<Self> {
         let shared = Arc::<Shared>::default();
         let (thread_shared, file) = (Arc::clone(&shared), file.to_path_buf());
-        let thread = Builder::new().name("stoa-checkpoint".into()).spawn(move || run(&thread_shared, &file))?;
+        let thread = Builder::new().name("stoa-checkpoint".into()).spawn(move || run(&thread_shared, &file, &mover))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -70,10 +74,10 @@ impl Shared {
     }
 }
 
-fn run(shared: &Shared, file: &Path) {
+fn run(shared: &Shared, file: &Path, mover: &Mover) {
     let mut conn = None;
     while shared.take() != Order::Stop {
-        if let Err(error) = checkpoint(&mut conn, file) {
+        if let Err(error) = mover.checkpoint_beside(&mut conn, || open(file)) {
             // The pages stay in the write-ahead log; the next order tries again.
             tracing::warn!(%error, "the write-ahead log could not be moved");
             conn = None;
@@ -81,21 +85,10 @@ fn run(shared: &Shared, file: &Path) {
     }
 }
 
-fn checkpoint(kept: &mut Option<Connection>, file: &Path) -> rusqlite::Result<()> {
-    let conn = match kept {
-        Some(conn) => conn,
-        None => kept.insert(open(file)?),
-    };
-    match conn.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::PASSIVE) {
-        // The writer is at it.
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(()),
-        result => result.map(drop),
-    }
-}
-
-fn open(file: &Path) -> rusqlite::Result<Connection> {
+fn open(file: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(file, flags)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     Ok(conn)

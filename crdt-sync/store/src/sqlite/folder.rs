@@ -11,6 +11,7 @@ use crate::error::StoreError;
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(crate) file: PathBuf,
+    dir: PathBuf,
     _lock: File,
 }
 
@@ -28,7 +29,12 @@ impl Folder {
         }
         let file = dir.join(FILE);
         make(&file, dir).map_err(|error| at(&file, error))?;
-        Ok(Self { file, _lock: lock })
+        Ok(Self { file, dir: dir.to_path_buf(), _lock: lock })
+    }
+
+    /// Makes the names in it durable.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        Ok(sync_folder(&self.dir)?)
     }
 
     /// Makes what the kernel has of the write-ahead log durable. To be called while nobody writes it.

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 use tempfile::TempDir;
 
@@ -35,6 +36,8 @@ impl Default for Run {
 pub(crate) enum End {
     Killed,
     Done,
+    /// It could not begin.
+    Refused,
 }
 
 #[derive(Debug)]
@@ -78,8 +81,13 @@ impl Disk {
         let lines: Vec<String> =
             text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).map(str::to_owned).collect();
         let is_done = lines.last().is_some_and(|line| line == "done");
-        assert!(is_done == status.success() && (is_done || status.code().is_none()), "{status}: {lines:?}");
-        Output { exit: if is_done { End::Done } else { End::Killed }, lines }
+        let exit = match status.code() {
+            Some(0) if is_done => End::Done,
+            None if !is_done => End::Killed,
+            Some(PANICKED) if lines.is_empty() => End::Refused,
+            Some(_) | None => panic!("{status}: {lines:?}"),
+        };
+        Output { exit, lines }
     }
 
     /// Leaves in the folder what the disk has, and of what was written and not synced any part.
@@ -119,6 +127,9 @@ impl Disk {
     }
 }
 
+/// What a program that panicked exits with.
+const PANICKED: i32 = 101;
+
 const SECTOR: usize = 512;
 
 /// The image, and any of the sectors that were written since; the length is the old or the new one, or between.
@@ -138,11 +149,28 @@ fn mix(image: Vec<u8>, live: &[u8], dirty: &[u8], chance: u64, random: &mut Rand
     left
 }
 
-/// The program, which cargo builds beside the tests.
+/// The program, which cargo builds beside the tests, but not when it was told to build this test alone (`--test power`): an
+/// old one would test what the store did before.
 fn appender() -> PathBuf {
     let path = env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join("appender");
-    assert!(path.exists(), "{} is missing: cargo build --release --example appender", path.display());
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let newest = newest(&sources.join("src")).max(newest(&sources.join("examples")));
+    let is_current = fs::metadata(&path).is_ok_and(|found| found.modified().unwrap() >= newest);
+    assert!(is_current, "{} is missing or old: cargo build --release --example appender", path.display());
     path
+}
+
+/// When a file in a folder was last changed.
+fn newest(folder: &Path) -> SystemTime {
+    let times = fs::read_dir(folder).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            newest(&entry.path())
+        } else {
+            entry.metadata().unwrap().modified().unwrap()
+        }
+    });
+    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// `power.c`, compiled once.

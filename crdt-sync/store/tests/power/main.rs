@@ -112,3 +112,23 @@ fn a_successor_does_not_build_on_what_the_disk_does_not_have() {
         check(disk.folder(), &all).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
     }
 }
+
+/// SQLite does not mind if the name of a new write-ahead log does not get to the disk; then the log is lost as a whole.
+#[test]
+fn a_log_without_a_name_is_not_written_to() {
+    let (mut refused, mut killed) = (0, 0);
+    for seed in 0..rounds(50) {
+        let (mut random, disk) = (Random::new(seed), Disk::new());
+        let from = 1 + random.below(80);
+        let run = Run { cut_at: 300, fail: format!("folder:{from}:300"), ..Run::default() };
+        let end = disk.run(&run);
+        match end.exit {
+            End::Refused => refused += 1,
+            End::Killed => killed += 1,
+            End::Done => panic!("seed {seed}: {:?}", end.lines),
+        }
+        disk.lose_power(&mut random);
+        check(disk.folder(), &saved(&end.lines)).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+    }
+    assert!(refused > 0 && killed > 0, "{refused} refused, {killed} killed");
+}

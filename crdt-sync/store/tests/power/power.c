@@ -4,11 +4,12 @@
  * sector that was written since. Both lie in files, so they outlive the process as the kernel's cache would. What a power
  * failure leaves of the marked sectors is for the caller to decide.
  *
- * POWER_DIR     the folder whose files are watched (not *-shm, which is no more than memory, nor *.lock)
+ * POWER_DIR     the folder whose files are watched named stoa.db* (not *-shm, which is no more than memory)
  * POWER_STATE   where the images and marks are kept
  * POWER_CUT_AT  the number of the operation before which the process is killed
  * POWER_FAIL    kind:from:to, separated by commas: operations from (inclusive) to (exclusive) fail.
- *               full: no space for a write; write: writes fail; sync: syncs fail, and what was not on disk never gets there
+ *               full: no space for a write; write: writes fail; sync: syncs fail, and what was not on disk never gets there;
+ *               folder: as sync, but only syncs of the folder itself
  * POWER_LIE     syncs do nothing and report success
  */
 #define _GNU_SOURCE
@@ -42,11 +43,15 @@ struct file {
     char name[NAME];
     struct marks *marks;
     int image;
+    unsigned failed; /* syncs that failed in this process */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file files[FILES];
 static struct file *by_fd[FDS];
+/* How many of its file's failed syncs a descriptor was told of. One that is opened later is told of none of them: the sync that
+ * found a failure reported it, and what somebody was told of is not kept for newcomers (errseq_t). */
+static unsigned seen[FDS];
 static char is_folder[FDS];
 static char folder[PATH_MAX], state[PATH_MAX];
 static long operations, cut_at;
@@ -142,7 +147,7 @@ static const char *watched(const char *path) {
     const char *name = path + length + 1;
     if (!*name || strchr(name, '/')) return NULL;
     if (whole > 4 && strcmp(path + whole - 4, "-shm") == 0) return NULL;
-    if (whole > 5 && strcmp(path + whole - 5, ".lock") == 0) return NULL;
+    if (strncmp(name, "stoa.db", 7) != 0) return NULL;
     return name;
 }
 
@@ -160,6 +165,7 @@ static int due(const char *kind) {
         if (operations >= from && operations < to) {
             if (strcmp(found, "full") == 0 && strcmp(kind, "write") == 0) return ENOSPC;
             if (strcmp(found, kind) == 0) return EIO;
+            if (strcmp(found, "sync") == 0 && strcmp(kind, "folder") == 0) return EIO;
         }
         at = strchr(at, ',');
         if (at) at++;
@@ -210,6 +216,7 @@ static int watch_open(const char *path, int flags, mode_t mode) {
             file = NULL;
         }
         by_fd[fd] = file ? file : attach(name, is_new ? -1 : fd);
+        seen[fd] = by_fd[fd]->failed;
     }
     pthread_mutex_unlock(&lock);
     return fd;
@@ -314,13 +321,20 @@ int fsync(int fd) {
     int of_folder = fd >= 0 && fd < FDS && is_folder[fd];
     if (!file && !of_folder) return real_fsync(fd);
     pthread_mutex_lock(&lock);
-    int error = due("sync");
+    int error = due(of_folder ? "folder" : "sync");
     if (!lies && !error) {
         if (of_folder) settle_folder();
         else settle(file, fd);
     }
-    /* As Linux does: the pages count as clean from now on. */
-    if (error && file) memset(file->marks->dirty, 0, SECTORS);
+    if (file) {
+        /* As Linux does: the pages count as clean from now on, and everybody who has the file open is told once. */
+        if (error) {
+            memset(file->marks->dirty, 0, SECTORS);
+            file->failed++;
+        }
+        if (seen[fd] != file->failed) error = EIO;
+        seen[fd] = file->failed;
+    }
     pthread_mutex_unlock(&lock);
     if (error) errno = error;
     return error ? -1 : 0;
