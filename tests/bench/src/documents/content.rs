@@ -111,7 +111,7 @@ mod tests {
         let articles = [article(1 << 31), article((1 << 31) + 1)];
         assert_ne!(articles[0], articles[1]);
         for article in articles {
-            assert!((12_000..18_000).contains(&article.len()), "{} bytes", article.len());
+            assert!((12_000..14_000).contains(&article.len()), "{} bytes", article.len());
         }
     }
 }
