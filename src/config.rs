@@ -1,3 +1,5 @@
+mod relay;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -11,7 +13,8 @@ use stoa_signaling_core::token;
 use stoa_signaling_server::TlsFiles;
 
 use crate::cli::{LogFormat, ServeArguments};
-use crate::settings::{List, PortRange, RateLimits, Settings, Word};
+pub(crate) use crate::config::relay::Relay;
+use crate::settings::{List, RateLimits, Settings, Word};
 
 /// A settings file that holds every key with its default.
 pub(crate) const DEFAULT_FILE: &str = include_str!("default.toml");
@@ -26,14 +29,15 @@ pub(crate) struct Config {
     pub(crate) rates: RateLimits,
     pub(crate) udp_listen: Vec<SocketAddr>,
     pub(crate) external_addresses: Vec<IpAddr>,
+    /// Threads for datagrams; 0 for one per core.
+    pub(crate) udp_workers: usize,
+    pub(crate) relay: Relay,
     pub(crate) data_dir: PathBuf,
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) mesh_max: usize,
     pub(crate) documents: Documents,
     pub(crate) admin_token: Option<String>,
     pub(crate) log_format: LogFormat,
-    /// Keys that were set and have no effect in this version.
-    pub(crate) unused: Vec<&'static str>,
 }
 
 /// How documents are kept.
@@ -149,13 +153,14 @@ fn check(settings: &Settings) -> Result<Config, ConfigError> {
         rates: rates(&settings.limits)?,
         udp_listen,
         external_addresses: ips("udp.external_addresses", &settings.udp.external_addresses)?,
+        udp_workers: udp_workers(settings.udp.workers)?,
+        relay: relay::check(settings)?,
         data_dir: PathBuf::from(&settings.data.dir),
         tls: tls(settings)?,
         mesh_max,
         documents: documents(settings)?,
         admin_token: admin_token(settings)?,
         log_format,
-        unused: unused(settings)?,
     })
 }
 
@@ -168,31 +173,9 @@ fn tls(settings: &Settings) -> Result<Option<TlsFiles>, ConfigError> {
     }
 }
 
-/// The keys of parts that are yet to come. Their values are checked all the same, so that a mistake shows before it matters.
-fn unused(settings: &Settings) -> Result<Vec<&'static str>, ConfigError> {
-    let relay = &settings.relay;
-    for (key, list) in [("relay.allow_peers", &relay.allow_peers), ("relay.deny_peers", &relay.deny_peers)] {
-        networks(key, list)?;
-    }
-    for (key, value) in [("relay.tcp_listen", &relay.tcp_listen), ("relay.tls_listen", &relay.tls_listen)] {
-        value.as_ref().map(|value| address(key, value)).transpose()?;
-    }
-    match &relay.port_range {
-        Some(PortRange::Ports([lo, hi])) if lo > hi || *lo == 0 => {
-            return Err(bad(
-                "relay.port_range",
-                &format!("[{lo}, {hi}]"),
-                "write [lo, hi] with 1 <= lo <= hi, or \"none\"",
-            ));
-        }
-        Some(PortRange::Word(word)) if word != "none" => {
-            return Err(bad("relay.port_range", word, "write [lo, hi] or \"none\""));
-        }
-        _ => {}
-    }
-    let defaults = Settings::default();
-    let set = [("relay", *relay != defaults.relay)];
-    Ok(set.into_iter().filter_map(|(key, is_set)| is_set.then_some(key)).collect())
+fn udp_workers(workers: u64) -> Result<usize, ConfigError> {
+    let number = usize::try_from(workers).ok().filter(|number| *number <= 256);
+    number.ok_or_else(|| bad("udp.workers", &workers.to_string(), "write a number from 0 to 256; 0 for one per core"))
 }
 
 fn address(key: &str, value: &str) -> Result<SocketAddr, ConfigError> {
@@ -311,7 +294,7 @@ mod tests {
         let config = read("").unwrap();
         assert_eq!(config.http_listen, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(config.udp_listen, ["0.0.0.0:3478".parse().unwrap()]);
-        assert!(config.unused.is_empty());
+        assert_eq!((config.relay.ports, config.relay.tcp_listen, config.udp_workers), (None, None, 0));
     }
 
     #[test]
@@ -333,6 +316,7 @@ mod tests {
             ("[udp]\nexternal_addresses = \"1.2.3\"", ["udp.external_addresses", "\"1.2.3\"", "IP address"]),
             ("[tls]\ncert = \"c.pem\"", ["tls.cert", "c.pem", "tls.key"]),
             ("[rooms]\nmesh_max = 9", ["rooms.mesh_max", "\"9\"", "2 to 4"]),
+            ("[udp]\nworkers = 1000", ["udp.workers", "\"1000\"", "0 to 256"]),
             ("[relay]\nport_range = [9, 2]", ["relay.port_range", "[9, 2]", "lo <= hi"]),
             ("[relay]\nallow_peers = [\"10.0.0.0/33\"]", ["relay.allow_peers", "10.0.0.0/33", "192.0.2.0/24"]),
             ("[http]\nallowed_origins = [\"example.org\"]", ["http.allowed_origins", "example.org", "https://"]),
@@ -359,11 +343,5 @@ mod tests {
         assert_eq!(key_of("LOG_FORMAT").as_deref(), Some("log.format"));
         assert_eq!(key_of("WEB_CLIENT"), None);
         assert_eq!(key_of("CONFIG"), None);
-    }
-
-    #[test]
-    fn keys_of_parts_to_come_are_told() {
-        let config = read("[relay]\nsecret = 12345\nusers = { ada = \"x\" }").unwrap();
-        assert_eq!(config.unused, ["relay"]);
     }
 }

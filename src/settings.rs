@@ -39,11 +39,12 @@ impl Default for Http {
 pub(crate) struct Udp {
     pub(crate) listen: List,
     pub(crate) external_addresses: List,
+    pub(crate) workers: u64,
 }
 
 impl Default for Udp {
     fn default() -> Self {
-        Self { listen: List::Text("0.0.0.0:3478".into()), external_addresses: List::default() }
+        Self { listen: List::Text("0.0.0.0:3478".into()), external_addresses: List::default(), workers: 0 }
     }
 }
 
@@ -81,8 +82,8 @@ pub(crate) struct Relay {
     pub(crate) allow_peers: List,
     pub(crate) deny_peers: List,
     pub(crate) port_range: Option<PortRange>,
-    pub(crate) tcp_listen: Option<String>,
-    pub(crate) tls_listen: Option<String>,
+    pub(crate) tcp_listen: Option<List>,
+    pub(crate) tls_listen: List,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -34,9 +34,26 @@ fn describe() {
     metrics::describe_counter!("stoa_signaling_closed_total", "Sockets closed by the server, by close code");
     metrics::describe_counter!("stoa_http_responses_total", "HTTP responses, by status");
     metrics::describe_counter!("stoa_stun_bindings_total", "STUN Binding requests answered");
+    metrics::describe_gauge!("stoa_relay_allocations", "Allocations of the relay");
+    metrics::describe_gauge!("stoa_relay_connections", "Connections of the relay's clients, by transport");
+    metrics::describe_counter!("stoa_relay_allocations_total", "Allocations made");
+    metrics::describe_counter!("stoa_relay_allocations_expired_total", "Allocations that were not refreshed");
+    metrics::describe_counter!(
+        "stoa_relay_allocations_revoked_total",
+        "Allocations ended with their session or by hand"
+    );
+    metrics::describe_counter!("stoa_relay_packets_total", "Relayed datagrams, by direction");
+    metrics::describe_counter!("stoa_relay_bytes_total", "Relayed payload in bytes, by direction");
+    metrics::describe_counter!("stoa_relay_hairpin_packets_total", "Relayed datagrams that never left the process");
+    metrics::describe_counter!("stoa_relay_refused_total", "Requests refused by the relay, by method and code");
+    metrics::describe_counter!("stoa_relay_dropped_total", "What the relay dropped, by reason");
+    metrics::describe_counter!("stoa_relay_connections_refused_total", "Connections of sources that have too many");
+    metrics::describe_counter!("stoa_relay_orders_lost_total", "Revocations that the relay was too busy for");
     metrics::describe_counter!("stoa_udp_dropped_total", "Datagrams dropped, by reason");
     metrics::describe_counter!("stoa_udp_handler_panics_total", "Panics in UDP handlers; each is a bug");
-    for name in ["stoa_signaling_connections", "stoa_signaling_sessions", "stoa_signaling_rooms"] {
+    for name in
+        ["stoa_signaling_connections", "stoa_signaling_sessions", "stoa_signaling_rooms", "stoa_relay_allocations"]
+    {
         metrics::gauge!(name).set(0.0);
     }
     metrics::counter!("stoa_stun_bindings_total").absolute(0);

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
-use stoa_base_net::Group;
+use stoa_base_net::{Features, Group};
 use stoa_crdt_sync_server::Documents;
 use stoa_crdt_sync_server::rest::{Erasers, RestOptions};
 use stoa_signaling_core::Limits;
 use stoa_signaling_core::token::Keys;
-use stoa_signaling_server::{Server, StunAddress};
-use stoa_turn_relay_server::StunHandler;
+use stoa_signaling_server::Server;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
@@ -23,34 +22,36 @@ use crate::config::{self, Config};
 use crate::documents::{RoomChat, RoomDocuments};
 use crate::rights;
 use crate::shutdown::Signals;
-use crate::{assets, cli, telemetry};
+use crate::{assets, cli, relay, telemetry};
 
 /// Starts every part, runs until a signal, drains.
 pub(crate) fn serve(config: Config) -> Result<(), String> {
     raise_file_limit();
     let data_dir = prepare_data_dir(&config.data_dir)?;
     let render_metrics = telemetry::start_metrics()?;
-    if !config.unused.is_empty() {
-        warn!(keys = config.unused.join(", "), "settings of parts that this version does not have");
-    }
-    let workers = available_parallelism().map_or(1, Into::into);
-    let udp = Group::start(&config.udp_listen, workers, || vec![Box::new(StunHandler::default())])
-        .map_err(|error| format!("{error}; choose another address with --udp or STOA_UDP"))?;
-    let stun = StunAddress { port: udp.addresses().first().map(SocketAddr::port), external: config.external_addresses };
+    let (relay, udp) = start_udp(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start threads: {error}"))?;
+    let entered = runtime.enter();
+    let relay = relay.start(&udp)?;
     let is_secure = config.tls.is_some();
     let keys = Keys::new(config.auth_key, server_key(&data_dir)?);
     let documents = start_documents(&data_dir, config.documents)?;
     let authorize = rights::authorize(keys.clone());
     let has_admins = config.admin_token.is_some() || keys.asks_for_tokens();
+    let is_admin = has_admins.then(|| rights::is_admin(keys.clone(), config.admin_token));
     let rest = RestOptions {
         documents: documents.clone(),
         authorize: authorize.clone(),
-        is_admin: has_admins.then(|| rights::is_admin(keys.clone(), config.admin_token)),
+        is_admin: is_admin.clone(),
         erasers: if keys.asks_for_tokens() { Erasers::Admins } else { Erasers::Writers },
     };
     let routes = stoa_crdt_sync_server::sockets(documents.clone(), authorize.clone())
         .merge(stoa_crdt_sync_server::rest::router(rest))
-        .merge(stoa_crdt_sync_server::webrtc_signaling::router(authorize));
+        .merge(stoa_crdt_sync_server::webrtc_signaling::router(authorize))
+        .merge(stoa_turn_relay_server::rest::router(relay.rest_options(is_admin)));
     let server = stoa_signaling_server::Config {
         documents: Some(Arc::new(RoomDocuments(documents.clone()))),
         chat: Some(Arc::new(RoomChat(documents.chat().clone()))),
@@ -58,7 +59,7 @@ pub(crate) fn serve(config: Config) -> Result<(), String> {
         listen: config.http_listen,
         tls: config.tls,
         allowed_origins: config.allowed_origins,
-        stun,
+        stun: relay.stun.clone(),
         limits: Limits {
             room_participants: config.mesh_max,
             address_rate: config.rates.address_rate,
@@ -73,18 +74,18 @@ pub(crate) fn serve(config: Config) -> Result<(), String> {
         assets: assets::find,
         render_metrics,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("cannot start threads: {error}"))?;
+    drop(entered);
     let result = runtime.block_on(async {
         let mut signals = Signals::take_over().map_err(|error| format!("cannot wait for signals: {error}"))?;
         let mut server = Server::start(server).await.map_err(|error| error.to_string())?;
+        relay.deny(&[server.address()]);
         announce(server.address(), is_secure, udp.addresses(), &data_dir);
         tokio::select! {
             () = signals.requested() => {}
             () = server.failed() => return Err("signaling ended by itself; this is a bug, please report the log".to_owned()),
         }
+        // New calls begin elsewhere; those that are there may go on while the rest ends.
+        let _ = relay.control.drain();
         let drained = async {
             server.drain(DRAIN_PATIENCE).await;
             if timeout(COMMIT_PATIENCE, documents.drain()).await.is_err() {
@@ -103,6 +104,17 @@ pub(crate) fn serve(config: Config) -> Result<(), String> {
         info!("stopped");
     }
     result
+}
+
+/// Starts the media workers with the relay on them.
+fn start_udp(config: &Config) -> Result<(relay::Prepared, Group), String> {
+    let workers = Some(config.udp_workers).filter(|workers| *workers > 0);
+    let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, Into::into));
+    let relay = relay::prepare(config, workers)?;
+    let handler = relay.relay.handlers();
+    let udp = Group::start_with(&config.udp_listen, workers, Features::ALL, move |worker| vec![handler(worker)])
+        .map_err(|error| format!("{error}; choose another address with --udp or STOA_UDP"))?;
+    Ok((relay, udp))
 }
 
 fn start_documents(data_dir: &Path, settings: config::Documents) -> Result<Documents, String> {

@@ -26,20 +26,29 @@ impl Server {
     }
 
     pub(crate) fn start_with(adjust: impl FnOnce(&mut Command)) -> Self {
+        Self::start_on("127.0.0.1:0", adjust)
+    }
+
+    /// With another UDP address.
+    pub(crate) fn start_on(udp: &str, adjust: impl FnOnce(&mut Command)) -> Self {
         let folder = TempDir::new().unwrap();
-        let server = Self::launch(&folder.path().join("data"), adjust);
+        let server = Self::launch(&folder.path().join("data"), udp, adjust);
         Self { folder: Some(folder), ..server }
     }
 
     /// Starts the binary with a data folder that outlives it.
     pub(crate) fn start_in(data: &Path) -> Self {
-        Self::launch(data, |_| {})
+        Self::launch(data, "127.0.0.1:0", |_| {})
+    }
+
+    pub(crate) fn start_in_with(data: &Path, adjust: impl FnOnce(&mut Command)) -> Self {
+        Self::launch(data, "127.0.0.1:0", adjust)
     }
 
     /// Starts the binary and waits until it says that it is ready.
-    fn launch(data: &Path, adjust: impl FnOnce(&mut Command)) -> Self {
+    fn launch(data: &Path, udp: &str, adjust: impl FnOnce(&mut Command)) -> Self {
         let mut command = stoa();
-        command.args(["--listen", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--data"]).arg(data);
+        command.args(["--listen", "127.0.0.1:0", "--udp", udp, "--data"]).arg(data);
         adjust(&mut command);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);

@@ -1,21 +1,11 @@
 import type { Page } from '@playwright/test';
 import { throttle } from './network.js';
 import { expect, freshRoom, join, test } from './fixtures.js';
-import { useSyntheticMedia, watch, type Synthetic } from './synthetic-media.js';
+import { expectReceived } from './received.js';
+import { useSyntheticMedia, type Synthetic } from './synthetic-media.js';
 
 const ADA: Synthetic = { colour: [220, 40, 40], hertz: 440 };
 const BOB: Synthetic = { colour: [40, 60, 220], hertz: 880 };
-
-/** The picture and the tone that `page` gets from `name` are those that were sent, and the picture moves. */
-async function expectReceived(page: Page, name: string, sent: Synthetic): Promise<void> {
-  const seen = await watch(page, name);
-  for (const [index, value] of sent.colour.entries()) expect(Math.abs(seen.colour[index]! - value)).toBeLessThan(40);
-  expect(new Set(seen.counters).size).toBeGreaterThan(10);
-  // Counters rise (modulo 256); a picture that repeats or runs backwards would not.
-  const steps = seen.counters.slice(1).map((counter, index) => (counter - seen.counters[index]! + 256) % 256);
-  expect(steps.every((step) => step < 128)).toBe(true);
-  expect(Math.abs(seen.hertz - sent.hertz)).toBeLessThan(20);
-}
 
 /** Frames that `page` has displayed of `name` so far. */
 function framesOf(page: Page, name: string): Promise<number> {

@@ -13,6 +13,7 @@ use crate::message::{ChatEntry, DocumentsGrant, IceServer};
 use crate::owner::Owner;
 use crate::seam::ToEdge;
 use crate::token::Keys;
+use crate::turn::TurnSigner;
 
 /// The control plane of a single process: one edge and one owner, joined.
 #[derive(Debug)]
@@ -31,7 +32,8 @@ pub enum Command {
         connection: ConnectionId,
         /// Where its client is, for limits per address.
         address: Option<IpAddr>,
-        /// What its client shall use for ICE; depends on the address it reached us by.
+        /// What its client shall use for ICE; depends on the address it reached us by. Entries of a relay get their credentials in the
+        /// `welcome`.
         ice_servers: Vec<IceServer>,
     },
     /// A text message arrived.
@@ -207,6 +209,11 @@ impl Control {
             owner: Owner::new(limits, keys, seed, wall_clock),
             events: VecDeque::new(),
         }
+    }
+
+    /// Gives sessions credentials of a relay from here on.
+    pub fn set_turn(&mut self, turn: Option<TurnSigner>) {
+        self.owner.set_turn(turn);
     }
 
     /// Tells the time of day anew; a machine's clock may be set while it runs.

@@ -43,6 +43,7 @@ mod room;
 mod seam;
 mod session;
 pub mod token;
+mod turn;
 #[cfg(test)]
 mod typescript;
 
@@ -50,3 +51,4 @@ pub use clock::WallClock;
 pub use close::CloseCode;
 pub use control::{Action, Bound, ChatRequest, Command, Control, Event, Outgoing, Stats};
 pub use limits::Limits;
+pub use turn::TurnSigner;

@@ -22,12 +22,14 @@ use crate::room::{Member, Room};
 use crate::seam::{Departure, ToEdge, ToOwner};
 use crate::session::Session;
 use crate::token::Keys;
+use crate::turn::TurnSigner;
 
 /// The rooms of one node and the sessions in them. Knows sockets only as ids to send to.
 #[derive(Debug)]
 pub(crate) struct Owner {
     limits: Limits,
     keys: Keys,
+    turn: Option<TurnSigner>,
     wall_clock: WallClock,
     started: Instant,
     random: ChaCha20Rng,
@@ -70,6 +72,7 @@ impl Owner {
         Self {
             limits,
             keys,
+            turn: None,
             wall_clock,
             started: wall_clock.made(),
             random: ChaCha20Rng::from_seed(seed),
@@ -135,6 +138,10 @@ impl Owner {
 
     pub(crate) fn poll_chat(&mut self) -> Option<ChatRequest> {
         self.chat_requests.pop_front()
+    }
+
+    pub(crate) fn set_turn(&mut self, turn: Option<TurnSigner>) {
+        self.turn = turn;
     }
 
     pub(crate) fn set_wall_clock(&mut self, wall_clock: WallClock) {

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use stoa_base_types::ConnectionId;
+use stoa_base_types::{ConnectionId, SessionId};
 use stoa_signaling_core::message::{ChatEntry, IceServer};
 use stoa_signaling_core::{Action, ChatRequest, Command, Control, Event, Outgoing, Stats, WallClock};
 use tokio::sync::mpsc;
@@ -29,6 +29,7 @@ pub(crate) struct ControlLoop {
     mailboxes: HashMap<ConnectionId, Mailbox>,
     shown: Option<Stats>,
     chat: Option<Arc<dyn ChatLog>>,
+    ended: Option<Ended>,
     /// What the chat's log answered; the core bounds how much is asked of it at a time.
     answers: mpsc::UnboundedReceiver<Command>,
     answer: mpsc::UnboundedSender<Command>,
@@ -36,10 +37,19 @@ pub(crate) struct ControlLoop {
     scratch: Vec<u8>,
 }
 
+/// Told when a session is over.
+type Ended = Arc<dyn Fn(SessionId) + Send + Sync>;
+
 impl ControlLoop {
-    pub(crate) fn new(control: Control, reports: mpsc::Receiver<Report>, chat: Option<Arc<dyn ChatLog>>) -> Self {
+    pub(crate) fn new(
+        control: Control,
+        reports: mpsc::Receiver<Report>,
+        chat: Option<Arc<dyn ChatLog>>,
+        ended: Option<Ended>,
+    ) -> Self {
         let (answer, answers) = mpsc::unbounded_channel();
-        Self { control, reports, mailboxes: HashMap::new(), shown: None, chat, answers, answer, scratch: Vec::new() }
+        let (mailboxes, scratch) = (HashMap::new(), Vec::new());
+        Self { control, reports, mailboxes, shown: None, chat, ended, answers, answer, scratch }
     }
 
     /// Runs until every sender is gone.
@@ -101,6 +111,9 @@ impl ControlLoop {
             self.ask_log(request);
         }
         while let Some(event) = self.control.poll_event() {
+            if let (Event::SessionEnded { session }, Some(ended)) = (&event, &self.ended) {
+                ended(*session);
+            }
             note(event);
         }
     }

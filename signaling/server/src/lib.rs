@@ -19,5 +19,5 @@ mod tls;
 pub use assets::{Asset, Assets};
 pub use ports::{BoxFuture, ChatLine, ChatLog, DocumentMessage, DocumentSocket, Documents, DocumentsEnd, Done};
 pub use server::{Config, Server, StartError};
-pub use stun_address::StunAddress;
-pub use tls::{TlsError, TlsFiles};
+pub use stun_address::{StunAddress, Turn};
+pub use tls::{TlsError, TlsFiles, acceptor};

@@ -98,7 +98,8 @@ impl Server {
     /// # Errors
     /// [`StartError`] when the address cannot be had or the certificate cannot be used.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let acceptor = config.tls.map(tls::acceptor).transpose().map_err(StartError::Tls)?;
+        let acceptor =
+            config.tls.map(|files| tls::acceptor(files, b"http/1.1")).transpose().map_err(StartError::Tls)?;
         let failed = |error| StartError::Listen(config.listen, error);
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -117,8 +118,10 @@ impl Server {
             next_connection: AtomicU64::new(1),
             is_draining: AtomicBool::new(false),
         });
-        let control = Control::new(config.limits, config.keys, config.seed, wall_clock());
-        let control = tokio::spawn(ControlLoop::new(control, inbox, config.chat).run());
+        let mut control = Control::new(config.limits, config.keys, config.seed, wall_clock());
+        control.set_turn(site.stun.turn.as_ref().map(|turn| turn.signer.clone()));
+        let ended = site.stun.turn.as_ref().map(|turn| Arc::clone(&turn.ended));
+        let control = tokio::spawn(ControlLoop::new(control, inbox, config.chat, ended).run());
         let router = router(Arc::clone(&site), config.routes);
         // A few more than sockets, for pages.
         let connections = Arc::new(Semaphore::new(config.limits.connections + SPARE_CONNECTIONS));

@@ -35,8 +35,12 @@ impl fmt::Display for TlsError {
 
 impl std::error::Error for TlsError {}
 
-/// An acceptor that takes up renewed files by itself.
-pub(crate) fn acceptor(files: TlsFiles) -> Result<TlsAcceptor, TlsError> {
+/// An acceptor that takes up renewed files by itself. `protocol` is what clients may ask for by ALPN
+/// ([RFC 7301](https://www.rfc-editor.org/rfc/rfc7301)); those who ask for nothing are served as well.
+///
+/// # Errors
+/// [`TlsError`] when a file cannot be read or used.
+pub fn acceptor(files: TlsFiles, protocol: &[u8]) -> Result<TlsAcceptor, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let bad = |why: &dyn fmt::Display| TlsError { path: files.cert.clone(), why: why.to_string() };
     let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -44,7 +48,7 @@ pub(crate) fn acceptor(files: TlsFiles) -> Result<TlsAcceptor, TlsError> {
         .map_err(|error| bad(&error))?;
     let certificates = Certificates::load(files, provider)?;
     let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(certificates));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

@@ -1,7 +1,17 @@
 //! The STUN message format, [RFC 8489 § 5](https://www.rfc-editor.org/rfc/rfc8489#section-5) and § 14. The only STUN
 //! codec in the tree.
 
-use std::net::{IpAddr, SocketAddr};
+pub mod attribute;
+mod builder;
+mod integrity;
+
+use std::ops::Range;
+
+use integrity::Places;
+
+pub use builder::Builder;
+pub use integrity::Integrity;
+pub(crate) use integrity::{hmac_sha1, hmac_sha256};
 
 /// Whether a datagram's first byte marks it as STUN, [RFC 7983 § 7](https://www.rfc-editor.org/rfc/rfc7983#section-7).
 #[must_use]
@@ -28,18 +38,24 @@ pub enum Class {
 
 /// The method of Binding requests.
 pub const BINDING: u16 = 0x001;
-
-/// Attribute types of RFC 8489 that this codec writes or looks at.
-pub mod attribute {
-    /// The reflexive address, obfuscated.
-    pub const XOR_MAPPED_ADDRESS: u16 = 0x0020;
-    /// Why a request failed.
-    pub const ERROR_CODE: u16 = 0x0009;
-    /// The comprehension-required attributes that were not understood.
-    pub const UNKNOWN_ATTRIBUTES: u16 = 0x000A;
-    /// CRC-32 that tells STUN from other protocols.
-    pub const FINGERPRINT: u16 = 0x8028;
-}
+/// Makes an allocation, RFC 8656 § 7.
+pub const ALLOCATE: u16 = 0x003;
+/// Prolongs or ends one, § 8.
+pub const REFRESH: u16 = 0x004;
+/// Carries payload to a peer, § 11.
+pub const SEND: u16 = 0x006;
+/// Carries payload from a peer, § 11.
+pub const DATA: u16 = 0x007;
+/// Lets peers in, § 10.
+pub const CREATE_PERMISSION: u16 = 0x008;
+/// Binds a channel, § 12.
+pub const CHANNEL_BIND: u16 = 0x009;
+/// Opens a TCP connection to a peer, RFC 6062 § 4.3.
+pub const CONNECT: u16 = 0x00A;
+/// Joins a client's TCP connection with a peer's, RFC 6062 § 4.3.
+pub const CONNECTION_BIND: u16 = 0x00B;
+/// Tells of a peer's TCP connection, RFC 6062 § 4.4.
+pub const CONNECTION_ATTEMPT: u16 = 0x00C;
 
 /// Why bytes are not a STUN message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +81,11 @@ pub struct Message<'a> {
     pub transaction: TransactionId,
     /// Whether a (valid) FINGERPRINT ends it.
     pub has_fingerprint: bool,
+    datagram: &'a [u8],
     attributes: &'a [u8],
+    /// How many bytes of `attributes` an integrity attribute protects; all of them when there is none.
+    protected: usize,
+    integrity: Places,
 }
 
 impl<'a> Message<'a> {
@@ -88,10 +108,24 @@ impl<'a> Message<'a> {
         }
         let transaction = header.get(8..20).and_then(|id| id.try_into().ok()).ok_or(Malformed::Truncated)?;
         let (class, method) = split_kind(kind);
-        let mut message =
-            Self { class, method, transaction: TransactionId(transaction), has_fingerprint: false, attributes: body };
-        message.has_fingerprint = message.check(datagram)?;
+        let mut message = Self {
+            class,
+            method,
+            transaction: TransactionId(transaction),
+            has_fingerprint: false,
+            datagram,
+            attributes: body,
+            protected: body.len(),
+            integrity: Places::default(),
+        };
+        message.check()?;
         Ok(message)
+    }
+
+    /// Bytes, with the header.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        self.datagram.len()
     }
 
     /// The attributes in order, type and value.
@@ -99,21 +133,85 @@ impl<'a> Message<'a> {
         Attributes { rest: self.attributes }.map_while(Result::ok)
     }
 
-    /// Walks all attributes once; tells whether a valid FINGERPRINT closes the message.
-    fn check(&self, datagram: &[u8]) -> Result<bool, Malformed> {
+    /// The attributes that count: what follows an integrity attribute is not protected by it and is ignored,
+    /// [RFC 8489 § 14.5](https://www.rfc-editor.org/rfc/rfc8489#section-14.5).
+    pub fn protected(&self) -> impl Iterator<Item = (u16, &'a [u8])> + use<'a> {
+        let rest = self.attributes.get(..self.protected).unwrap_or_default();
+        Attributes { rest }.map_while(Result::ok).filter(|(kind, _)| *kind != attribute::FINGERPRINT)
+    }
+
+    /// The first of the attributes that count with this type; later ones are ignored, RFC 8489 § 14.
+    #[must_use]
+    pub fn first(&self, kind: u16) -> Option<&'a [u8]> {
+        self.protected().find(|(found, _)| *found == kind).map(|(_, value)| value)
+    }
+
+    /// Where the value of the first attribute with this type lies within the message.
+    #[must_use]
+    pub fn first_range(&self, kind: u16) -> Option<Range<usize>> {
+        let rest = self.attributes.get(..self.protected).unwrap_or_default();
+        let mut walk = Attributes { rest };
+        loop {
+            let start = HEADER + rest.len() - walk.rest.len() + 4;
+            let (found, value) = walk.next()?.ok()?;
+            if found == kind {
+                return Some(start..start + value.len());
+            }
+        }
+    }
+
+    /// Which integrity attribute protects the message; the stronger one when there are both.
+    #[must_use]
+    pub fn integrity(&self) -> Option<Integrity> {
+        match (self.integrity.sha256, self.integrity.sha1) {
+            (Some(_), _) => Some(Integrity::Sha256),
+            (None, Some(_)) => Some(Integrity::Sha1),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether [`Message::integrity`] holds under `key`; `false` when there is none.
+    #[must_use]
+    pub fn verify(&self, key: &[u8]) -> bool {
+        let (Some(integrity), Some(at)) = (self.integrity(), self.integrity.sha256.or(self.integrity.sha1)) else {
+            return false;
+        };
+        let rest = self.datagram.get(at..).unwrap_or_default();
+        let value = Attributes { rest }.next().and_then(Result::ok).map(|(_, value)| value);
+        value.is_some_and(|value| integrity::verify(integrity, self.datagram, at, value, key))
+    }
+
+    /// Walks all attributes once and notes where those are that have a say about the rest.
+    fn check(&mut self) -> Result<(), Malformed> {
         let mut fingerprint = None;
-        for attribute in (Attributes { rest: self.attributes }) {
-            let (kind, value) = attribute?;
+        let mut walk = Attributes { rest: self.attributes };
+        loop {
+            let at = self.datagram.len() - walk.rest.len();
+            let Some(next) = walk.next() else { break };
+            let (kind, value) = next?;
             if fingerprint.is_some() {
                 return Err(Malformed::Fingerprint);
             }
-            if kind == attribute::FINGERPRINT {
-                fingerprint = Some(value);
+            match kind {
+                attribute::FINGERPRINT => fingerprint = Some(value),
+                // Behind the SHA-256 one only FINGERPRINT counts, § 14.6.
+                attribute::MESSAGE_INTEGRITY if self.integrity.sha256.is_none() => {
+                    self.integrity.sha1.get_or_insert(at);
+                }
+                attribute::MESSAGE_INTEGRITY_SHA256 => {
+                    self.integrity.sha256.get_or_insert(at);
+                }
+                _ => continue,
             }
+            self.protected = self.protected.min(at - HEADER);
         }
-        let Some(value) = fingerprint else { return Ok(false) };
-        let covered = datagram.get(..datagram.len().saturating_sub(8)).unwrap_or_default();
-        if value == fingerprint_of(covered).to_be_bytes() { Ok(true) } else { Err(Malformed::Fingerprint) }
+        let Some(value) = fingerprint else { return Ok(()) };
+        let covered = self.datagram.get(..self.datagram.len().saturating_sub(8)).unwrap_or_default();
+        if value != fingerprint_of(covered).to_be_bytes() {
+            return Err(Malformed::Fingerprint);
+        }
+        self.has_fingerprint = true;
+        Ok(())
     }
 }
 
@@ -145,81 +243,6 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// Builds a message.
-#[derive(Debug)]
-pub struct Builder {
-    bytes: Vec<u8>,
-}
-
-impl Builder {
-    /// Begins a message of the given class and method.
-    #[must_use]
-    pub fn new(class: Class, method: u16, transaction: TransactionId) -> Self {
-        let mut bytes = Vec::with_capacity(64);
-        bytes.extend_from_slice(&join_kind(class, method).to_be_bytes());
-        bytes.extend_from_slice(&[0, 0]);
-        bytes.extend_from_slice(&MAGIC_COOKIE);
-        bytes.extend_from_slice(&transaction.0);
-        Self { bytes }
-    }
-
-    /// Appends an attribute; a value longer than 65,535 bytes is cut there.
-    #[must_use]
-    pub fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
-        let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
-        self.bytes.extend_from_slice(&kind.to_be_bytes());
-        self.bytes.extend_from_slice(&length.to_be_bytes());
-        self.bytes.extend_from_slice(value.get(..usize::from(length)).unwrap_or_default());
-        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
-        self.write_length(0);
-        self
-    }
-
-    /// Appends XOR-MAPPED-ADDRESS, [RFC 8489 § 14.2](https://www.rfc-editor.org/rfc/rfc8489#section-14.2).
-    #[must_use]
-    pub fn xor_mapped_address(self, address: SocketAddr) -> Self {
-        let mask: Vec<u8> = self.bytes.get(4..HEADER).unwrap_or_default().to_vec();
-        let mut value = vec![0, if address.is_ipv4() { 1 } else { 2 }];
-        let octets = match address.ip() {
-            IpAddr::V4(ip) => ip.octets().to_vec(),
-            IpAddr::V6(ip) => ip.octets().to_vec(),
-        };
-        value.extend(address.port().to_be_bytes().iter().zip(&mask).map(|(byte, mask)| byte ^ mask));
-        value.extend(octets.iter().zip(&mask).map(|(byte, mask)| byte ^ mask));
-        self.attribute(attribute::XOR_MAPPED_ADDRESS, &value)
-    }
-
-    /// Appends ERROR-CODE, [RFC 8489 § 14.8](https://www.rfc-editor.org/rfc/rfc8489#section-14.8). `code` is 300 to 699.
-    #[must_use]
-    pub fn error_code(self, code: u16, reason: &str) -> Self {
-        let [class, number] = [code / 100, code % 100].map(|part| u8::try_from(part).unwrap_or_default());
-        let mut value = vec![0, 0, class, number];
-        value.extend_from_slice(reason.as_bytes());
-        self.attribute(attribute::ERROR_CODE, &value)
-    }
-
-    /// Appends FINGERPRINT and ends the message.
-    #[must_use]
-    pub fn finish_with_fingerprint(mut self) -> Vec<u8> {
-        self.write_length(8);
-        let fingerprint = fingerprint_of(&self.bytes);
-        self.attribute(attribute::FINGERPRINT, &fingerprint.to_be_bytes()).bytes
-    }
-
-    /// Ends the message.
-    #[must_use]
-    pub fn finish(self) -> Vec<u8> {
-        self.bytes
-    }
-
-    fn write_length(&mut self, beyond: usize) {
-        let length = u16::try_from(self.bytes.len() - HEADER + beyond).unwrap_or(u16::MAX);
-        if let Some(field) = self.bytes.get_mut(2..4) {
-            field.copy_from_slice(&length.to_be_bytes());
-        }
-    }
-}
-
 /// [RFC 8489 § 14.7](https://www.rfc-editor.org/rfc/rfc8489#section-14.7).
 fn fingerprint_of(covered: &[u8]) -> u32 {
     crc32fast::hash(covered) ^ 0x5354_554E
@@ -236,7 +259,7 @@ fn split_kind(kind: u16) -> (Class, u16) {
     (class, (kind & 0x000F) | ((kind & 0x00E0) >> 1) | ((kind & 0x3E00) >> 2))
 }
 
-fn join_kind(class: Class, method: u16) -> u16 {
+pub(crate) fn join_kind(class: Class, method: u16) -> u16 {
     let class = match class {
         Class::Request => 0x0000,
         Class::Indication => 0x0010,
@@ -246,12 +269,12 @@ fn join_kind(class: Class, method: u16) -> u16 {
     (method & 0x000F) | ((method & 0x0070) << 1) | ((method & 0x0F80) << 2) | class
 }
 
-fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
+pub(crate) fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..at + 2).and_then(|two| two.try_into().ok()).map(u16::from_be_bytes)
 }
 
 const HEADER: usize = 20;
-const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xA4, 0x42];
+pub(crate) const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xA4, 0x42];
 
 #[cfg(test)]
 mod tests {

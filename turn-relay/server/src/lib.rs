@@ -1,48 +1,31 @@
-//! STUN on the UDP port: the handler that plugs `turn-relay/core` into the media workers' loop.
+//! The driver of the relay: it plugs `turn-relay/core` into the media workers' loop, brings TCP and TLS clients to it, and lends it
+//! an administration over HTTP.
+//!
+//! ```text
+//!  UDP ── worker's socket ─┐                        ┌─ relay sockets ── peers
+//!  TCP, TLS ── mailbox ────┴── RelayHandler (core) ─┴─ rings ── the other workers
+//!  RelayControl ── mailbox ──►
+//! ```
 #![forbid(unsafe_code)]
+#![expect(clippy::disallowed_methods, reason = "driver: owns the clock")]
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::time::Instant;
+mod addresses;
+mod control;
+mod counters;
+mod door;
+mod handler;
+mod interfaces;
+mod mail;
+mod outgoing;
+mod relay;
+pub mod rest;
+mod shared;
+mod story;
+mod stream;
 
-use stoa_base_net::Handler;
-use stoa_base_types::{Arrival, Transmit};
-use stoa_turn_relay_core::{Dropped, answer_binding, stun};
-
-/// Answers Binding requests and drops everything else that looks like STUN.
-#[derive(Debug, Default)]
-pub struct StunHandler {
-    /// Emptied after every batch, so it never holds more than a batch's answers.
-    outgoing: VecDeque<Transmit>,
-}
-
-impl Handler for StunHandler {
-    fn claims(&self, datagram: &[u8], _: SocketAddr) -> bool {
-        stun::is_stun(datagram)
-    }
-
-    fn handle_datagram(&mut self, datagram: &[u8], arrival: Arrival, _: Instant) {
-        match answer_binding(datagram, arrival.from) {
-            Ok(payload) => {
-                metrics::counter!("stoa_stun_bindings_total").increment(1);
-                self.outgoing.push_back(Transmit { to: arrival.from, local: arrival.local, payload });
-            }
-            Err(Dropped::Malformed(_)) => count_dropped("malformed_stun"),
-            Err(Dropped::NotBindingRequest) => count_dropped("not_binding_request"),
-        }
-    }
-
-    fn handle_timeout(&mut self, _: Instant) {}
-
-    fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.outgoing.pop_front()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
-}
-
-fn count_dropped(why: &'static str) {
-    metrics::counter!("stoa_udp_dropped_total", "why" => why).increment(1);
-}
+pub use addresses::{own_services, relay_addresses};
+pub use control::{Busy, RelayControl};
+pub use door::Door;
+pub use interfaces::interface_addresses;
+pub use relay::{Config, Relay};
+pub use story::{Report, Step, Story};

@@ -84,7 +84,7 @@ impl Owner {
         self.sessions.insert(session, Session::new(session, participant, hello.room.clone(), String::new()));
         self.watch_token(session, expires, now);
         self.bind(connection, session, None, false);
-        self.welcome(session, hello.cid, Welcome::Fresh(failure), hello.ice_servers);
+        self.welcome(session, hello.cid, Welcome::Fresh(failure), hello.ice_servers, now);
         if let Some(participant_view) = view {
             let joined = Body::new(&ServerMessage::ParticipantJoined { participant: participant_view });
             self.broadcast(&hello.room, participant, Lane::Control, &joined, now);
@@ -175,7 +175,7 @@ impl Owner {
         let (cid, ice_servers) = (hello.cid, std::mem::take(&mut hello.ice_servers));
         // The client's own state comes first, so that a welcome with the room in it is up to date.
         let notice = self.show_again(participant, hello, rights);
-        self.welcome(id, cid, welcome, ice_servers);
+        self.welcome(id, cid, welcome, ice_servers, now);
         if let Some((room, lane, body)) = notice {
             self.broadcast(&room, participant, lane, &body, now);
         }
@@ -231,7 +231,19 @@ impl Owner {
         }
     }
 
-    fn welcome(&mut self, id: SessionId, cid: Option<u64>, welcome: Welcome, ice_servers: Vec<IceServer>) {
+    fn welcome(
+        &mut self,
+        id: SessionId,
+        cid: Option<u64>,
+        welcome: Welcome,
+        mut ice_servers: Vec<IceServer>,
+        now: Instant,
+    ) {
+        match &self.turn {
+            Some(turn) => turn.sign(&mut ice_servers, id, self.wall_clock.at(now)),
+            // Without credentials a relay is of no use.
+            None => ice_servers.retain(|server| !server.urls.iter().any(|url| url.starts_with("turn"))),
+        }
         let Some(session) = self.sessions.get(&id) else { return };
         let Some(room) = self.rooms.get(&session.room) else { return };
         let Some(member) = room.member(session.participant) else { return };

@@ -1,0 +1,9 @@
+//! What the relay does, seen through its verbs.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod extensions;
+mod inputs;
+mod lifecycle;
+mod mutations;
+mod properties;
+mod support;
