@@ -7,8 +7,8 @@ SHELL := /bin/bash
 CARGO := cargo
 BUILD := --release --workspace --locked
 
-.PHONY: help run build test check format lint test-rust test-web test-interop test-browser sweep crash bench-signaling bench-docs types deny \
-  tools interop rivals node clean
+.PHONY: help run build test check format lint test-rust test-web test-interop test-browser sweep crash bench-signaling bench-docs bench-turn types deny \
+  test-coturn tools interop rivals coturn node clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ test-browser: tools build ## Calls and notes in real browsers
 test-interop: interop build ## Unmodified y-websocket, Hocuspocus, y-webrtc and pycrdt clients against the real binary
 	cd tests/interop && npm test --silent
 
+test-coturn: interop coturn build ## coturn's own clients and aioice against the relay of the real binary
+	cd tests/interop && node --test --test-reporter=spec --test-concurrency=4 --test-force-exit coturn/*.test.js
+
 # Long searches; a bounded part of each is in test-rust.
 sweep: node ## 1,000,000 orders of delivery and 1,000,000 mutated updates, judged by Yjs and yrs (hours)
 	STOA_SWEEP=1000000 $(CARGO) test $(BUILD) -p stoa-crdt-sync-core
@@ -62,6 +65,10 @@ bench-docs: node rivals ## Measures documents beside Hocuspocus and y-websocket'
 	$(CARGO) build --profile dist --locked -p stoa -p stoa-bench --bins --examples
 	target/dist/stoa-bench-docs
 
+bench-turn: node coturn ## Measures the relay beside coturn and a bare forwarder (15 minutes; best on an idle machine); docs/benchmarks.md says what it means
+	$(CARGO) build --profile dist --locked -p stoa -p stoa-bench --bins --examples
+	target/dist/stoa-bench-turn
+
 types: ## Writes the SDK's wire types from the Rust types
 	STOA_WRITE_TYPES=1 $(CARGO) test $(BUILD) -p stoa-signaling-core typescript
 
@@ -75,7 +82,7 @@ node:
 
 # What the browser tests need: Debian's browsers, a font, a sound server (Firefox's audio clock stands still without one), npm packages without browser downloads.
 tools: node
-	@missing=(); for package in chromium firefox-esr fonts-dejavu-core pulseaudio; do \
+	@missing=(); for package in chromium firefox-esr fonts-dejavu-core openssl pulseaudio; do \
 	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing+=($$package); done; \
 	  if [ $${#missing[@]} -gt 0 ]; then echo "installing $${missing[*]}"; \
 	    apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; fi
@@ -86,6 +93,15 @@ tools: node
 interop: node
 	@[ tests/interop/node_modules/.package-lock.json -nt tests/interop/package-lock.json ] || (cd tests/interop && npm ci --no-audit --no-fund)
 	@tests/interop/python.sh
+
+# Debian's coturn and its clients. The package would start a server of its own: not for a moment, and not at the next boot.
+coturn:
+	@if ! dpkg-query -W -f='$${Status}' coturn 2>/dev/null | grep -q 'ok installed'; then echo "installing coturn"; \
+	  policy=/usr/sbin/policy-rc.d; made=; \
+	  if [ ! -e $$policy ]; then printf '#!/bin/sh\nexit 101\n' >$$policy; chmod +x $$policy; made=$$policy; fi; \
+	  trap '[ -z "$$made" ] || rm -f "$$made"' EXIT; \
+	  apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends coturn openssl util-linux; \
+	  if [ -d /run/systemd/system ]; then systemctl disable --quiet --now coturn; fi; fi
 
 rivals:
 	@[ tests/interop/rivals/node_modules/.package-lock.json -nt tests/interop/rivals/package-lock.json ] || \

@@ -21,8 +21,8 @@ export const DEVICES = {
   missing: ['--use-fake-device-for-media-stream=device-count=0', '--use-fake-ui-for-media-stream'],
 } as const;
 
-export function launchChromium(devices: keyof typeof DEVICES = 'granted'): Promise<Browser> {
-  const args = [...CHROMIUM_FLAGS, ...DEVICES[devices]];
+export function launchChromium(devices: keyof typeof DEVICES = 'granted', more: string[] = []): Promise<Browser> {
+  const args = [...CHROMIUM_FLAGS, ...DEVICES[devices], ...more];
   return chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args });
 }
 

@@ -1,5 +1,9 @@
-import { networkInterfaces } from 'node:os';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { join as joinPath } from 'node:path';
 import type { Page } from '@playwright/test';
+import { launchChromium } from './browsers.js';
 import { expect, freshRoom, join, test } from './fixtures.js';
 import { expectReceived } from './received.js';
 import { Server } from './server.js';
@@ -68,3 +72,33 @@ for (const [second, way] of [
     await server.stop();
   });
 }
+
+// Firefox has no switch to trust a certificate for relays, so this one is Chromium's.
+test('a call goes through the relay over TLS', async ({ pages }) => {
+  const folder = mkdtempSync(joinPath(tmpdir(), 'stoa-certificate-'));
+  const [cert, key] = [joinPath(folder, 'cert.pem'), joinPath(folder, 'key.pem')];
+  const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert];
+  execFileSync('openssl', [...request, ...names], { stdio: 'ignore' });
+  const tls = { STOA_TLS_CERT: cert, STOA_TLS_KEY: key, STOA_RELAY_TLS_LISTEN: '127.0.0.1:0' };
+  const [server, chromium] = [
+    await Server.start(tls),
+    await launchChromium('granted', ['--ignore-certificate-errors']),
+  ];
+  const room = freshRoom();
+  const ada = await pages.open(chromium);
+  const bob = await pages.open(chromium);
+  await useSyntheticMedia(ada, ADA);
+  await useSyntheticMedia(bob, BOB);
+  await allowOnly(ada, 'tls');
+  await allowOnly(bob, 'tls');
+  await join(ada, server, room, 'Ada');
+  await join(bob, server, room, 'Bob');
+  await expectReceived(ada, 'Bob', BOB);
+  await expectReceived(bob, 'Ada', ADA);
+  await ada.context().close();
+  await bob.context().close();
+  await chromium.close();
+  await server.stop();
+  rmSync(folder, { recursive: true });
+});

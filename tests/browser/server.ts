@@ -7,6 +7,10 @@ import { fileURLToPath } from 'node:url';
 
 const BINARY = fileURLToPath(new URL('../../target/release/stoa', import.meta.url));
 
+/** Servers of tests that failed before they stopped them. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
 /** A running `stoa` on free ports. */
 export class Server {
   private constructor(
@@ -27,6 +31,8 @@ export class Server {
       env: { ...Object.fromEntries(inherited), ...environment },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
+    running.add(child);
+    child.once('exit', () => running.delete(child));
     for await (const line of createInterface({ input: child.stdout })) {
       const url = /^ {2}open\s+(\S+)/.exec(line)?.[1];
       if (url !== undefined) return new Server(child, folder, url);

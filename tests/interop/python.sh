@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Python client of the interop tests into target/interop-python, unless it is there.
+# Installs the Python clients of the interop tests into target/interop-python, unless it is there.
 set -eu
 cd "$(dirname "$0")"
 venv=../../target/interop-python

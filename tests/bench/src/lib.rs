@@ -1,5 +1,5 @@
-//! What the servers cost and how fast they are, measured from outside on real processes. Two programs: `stoa-bench` for
-//! signaling, `stoa-bench-docs` for documents. `docs/benchmarks.md` says what the rows mean.
+//! What the servers cost and how fast they are, measured from outside on real processes. Three programs: `stoa-bench` for
+//! signaling, `stoa-bench-docs` for documents, `stoa-bench-turn` for the relay. `docs/benchmarks.md` says what the rows mean.
 #![forbid(unsafe_code)]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and waits for it")]
 
@@ -9,8 +9,10 @@ mod member;
 mod process;
 mod report;
 mod rows;
+mod series;
 mod server;
 pub mod trace;
+mod turn;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -33,6 +35,12 @@ pub fn measure_signaling(wanted: &[String]) -> ExitCode {
 #[must_use]
 pub fn measure_documents(wanted: &[String]) -> ExitCode {
     measure("docs", &documents::PARTS, wanted)
+}
+
+/// Measures the relay: the parts that are named, or all.
+#[must_use]
+pub fn measure_relay(wanted: &[String]) -> ExitCode {
+    measure("turn", &turn::PARTS, wanted)
 }
 
 fn measure(subject: &str, parts: &[(&str, Part)], wanted: &[String]) -> ExitCode {

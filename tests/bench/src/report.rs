@@ -36,6 +36,9 @@ pub(crate) struct Row {
     /// The goal in words.
     reach: Option<String>,
     met: Option<bool>,
+    /// Of two rivals the one with more is the better one.
+    #[serde(skip)]
+    is_more_better: bool,
 }
 
 impl Report {
@@ -95,13 +98,31 @@ impl Row {
     /// A figure without a goal.
     pub(crate) fn new(name: impl Into<String>, unit: &'static str, ours: f64) -> Self {
         let (rival, rivals) = (None, BTreeMap::new());
-        Self { name: name.into(), unit, ours, rival, rivals, floor: None, ratio: None, reach: None, met: None }
+        let is_more_better = false;
+        Self {
+            name: name.into(),
+            unit,
+            ours,
+            rival,
+            rivals,
+            floor: None,
+            ratio: None,
+            reach: None,
+            met: None,
+            is_more_better,
+        }
     }
 
-    /// One more server under the same load; less is better.
+    /// A figure of which there should be much.
+    pub(crate) fn of_more(name: impl Into<String>, unit: &'static str, ours: f64) -> Self {
+        Self { is_more_better: true, ..Self::new(name, unit, ours) }
+    }
+
+    /// One more server under the same load.
     pub(crate) fn with_rival(mut self, name: &'static str, figure: f64) -> Self {
         self.rivals.insert(name, figure);
-        Self { rival: Some(self.rival.map_or(figure, |other| other.min(figure))), ..self }
+        let better = if self.is_more_better { f64::max } else { f64::min };
+        Self { rival: Some(self.rival.map_or(figure, |other| better(other, figure))), ..self }
     }
 
     pub(crate) fn with_floor(self, floor: f64) -> Self {
@@ -124,6 +145,29 @@ impl Row {
         self.goal(format!("ratio <= {goal}"), met)
     }
 
+    /// This share of the floor, or more.
+    pub(crate) fn ratio_at_least(self, goal: f64) -> Self {
+        let met = self.ratio.is_some_and(|ratio| ratio >= goal);
+        self.goal(format!("ratio >= {goal}"), met)
+    }
+
+    /// This many times as much as the better rival, or more.
+    pub(crate) fn rival_times_at_least(self, times: f64) -> Self {
+        let met = self.rival.is_some_and(|rival| self.ours >= rival * times);
+        self.goal(format!(">= {times} x rival"), met)
+    }
+
+    /// So many times the better rival.
+    pub(crate) fn rival_times(&self, times: f64) -> f64 {
+        self.rival.map_or(f64::NAN, |rival| (rival * times).round())
+    }
+
+    /// No more than the better rival.
+    pub(crate) fn no_worse_than_rival(self) -> Self {
+        let met = self.rival.is_some_and(|rival| self.ours <= rival);
+        self.goal("<= rival".to_owned(), met)
+    }
+
     /// No more than this share of the better rival.
     pub(crate) fn rival_share_at_most(self, parts: u32) -> Self {
         let met = self.rival.is_some_and(|rival| self.ours <= rival / f64::from(parts));
@@ -133,7 +177,8 @@ impl Row {
     /// Worth having, but not asked for.
     pub(crate) fn stretch(self, goal: f64) -> Self {
         let reach = self.reach.unwrap_or_default();
-        Self { reach: Some(format!("{reach} (stretch <= {goal})")), ..self }
+        let sign = if self.is_more_better { ">=" } else { "<=" };
+        Self { reach: Some(format!("{reach} (stretch {sign} {goal})")), ..self }
     }
 
     fn rivals_in_words(&self) -> String {

@@ -56,6 +56,33 @@ impl Server {
         Self::start(command, "listening on")
     }
 
+    /// The real binary on some cores, with a settings file and its UDP address.
+    pub(crate) fn stoa_on(cores: &str, settings: &Path, udp: SocketAddr) -> Outcome<Self> {
+        let data = TempDir::new()?;
+        let mut command = on_cores(cores, &binaries()?.join("stoa"));
+        command.args(["--listen", "127.0.0.1:0", "--udp", &udp.to_string(), "--data"]).arg(data.path());
+        command.arg("--config").arg(settings);
+        let mut server = Self::start(command, "http")?;
+        server.data = Some(data);
+        server.address = udp;
+        Ok(server)
+    }
+
+    /// Debian's coturn on some cores, with a settings file that names its UDP address. It does not say when it is ready.
+    pub(crate) fn coturn_on(cores: &str, settings: &Path, udp: SocketAddr) -> Outcome<Self> {
+        let mut command = on_cores(cores, Path::new("turnserver"));
+        command.arg("-c").arg(settings).stdout(Stdio::null());
+        let child = command.spawn().map_err(|error| format!("cannot start turnserver: {error}; run make coturn"))?;
+        Ok(Self { child, address: udp, data: None })
+    }
+
+    /// An example that prints its address, on some cores.
+    pub(crate) fn example_on(cores: &str, name: &str, arguments: &[&str]) -> Outcome<Self> {
+        let mut command = on_cores(cores, &example_path(name)?);
+        command.args(arguments);
+        Self::start(command, "address")
+    }
+
     fn start(command: Command, key: &str) -> Outcome<Self> {
         let (child, address) = launch(command, key)?;
         Ok(Self { child, address, data: None })
@@ -92,7 +119,23 @@ impl Drop for Server {
 
 /// An example of this crate, without settings from the outside.
 pub(crate) fn example(name: &str) -> Outcome<Command> {
-    Ok(bare_command(&binaries()?.join("examples").join(name)))
+    Ok(bare_command(&example_path(name)?))
+}
+
+/// The same, on some cores.
+pub(crate) fn example_on(cores: &str, name: &str) -> Outcome<Command> {
+    Ok(on_cores(cores, &example_path(name)?))
+}
+
+fn example_path(name: &str) -> Outcome<PathBuf> {
+    Ok(binaries()?.join("examples").join(name))
+}
+
+/// A program that may use the cores of a list as `taskset` has it, such as `0,1`, and no others.
+fn on_cores(cores: &str, program: &Path) -> Command {
+    let mut command = bare_command(Path::new("taskset"));
+    command.args(["--cpu-list", cores]).arg(program);
+    command
 }
 
 /// The folder of this profile's binaries, this one included.

@@ -9,13 +9,13 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use super::content::keystroke;
 use super::peer::{Opening, Peer, join_all};
-use super::series::Series;
 use super::venue::{Venue, data_folder};
 use super::wire::{Dialect, EMPTY_UPDATE, Said};
 use super::{ROUNDS, runtime};
 use crate::Outcome;
 use crate::process::CpuMeter;
 use crate::report::Report;
+use crate::series::Series;
 use crate::server::Server;
 
 pub(crate) fn measure(report: &mut Report) -> Outcome<()> {

@@ -10,13 +10,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::content::{clock_after, keystroke};
 use super::peer::{NOTHING, Opening, Peer, join_all};
-use super::series::Series;
 use super::venue::Venue;
 use super::wire::{Dialect, EMPTY_UPDATE, Said};
 use super::{ROUNDS, runtime};
 use crate::Outcome;
 use crate::process::CpuMeter;
 use crate::report::Report;
+use crate::series::Series;
 use crate::server::Server;
 
 pub(crate) fn measure(report: &mut Report) -> Outcome<()> {

@@ -10,11 +10,11 @@ use yrs::{ReadTxn, StateVector, Transact};
 
 use super::peer::{Copy, NOTHING, Peer, join_all};
 use super::runtime;
-use super::series::Series;
-use super::venue::{FLOOR, Venue};
+use super::venue::Venue;
 use super::wire::{Dialect, EMPTY_UPDATE};
 use crate::Outcome;
 use crate::report::Report;
+use crate::series::{FLOOR, Series};
 use crate::server::Server;
 use crate::trace::{self, Writing};
 

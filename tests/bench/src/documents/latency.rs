@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::append::{Load, run};
-use super::series::Series;
-use super::venue::{OURS, Venue, data_folder};
+use super::venue::{Venue, data_folder};
 use super::wire::Dialect;
 use super::{ROUNDS, disk, runtime};
 use crate::Outcome;
 use crate::report::{Report, Row, quantile};
+use crate::series::{OURS, Series};
 use crate::server::Server;
 
 pub(crate) fn measure(report: &mut Report) -> Outcome<()> {

@@ -10,7 +10,6 @@ mod memory;
 mod merge;
 mod open;
 mod peer;
-mod series;
 mod venue;
 mod wire;
 

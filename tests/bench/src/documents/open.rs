@@ -8,13 +8,13 @@ use tokio::time::sleep;
 
 use super::content::article;
 use super::peer::{Opening, join_all};
-use super::series::Series;
-use super::venue::{OURS, Venue};
+use super::venue::Venue;
 use super::wire::{Dialect, EMPTY_UPDATE};
 use super::{ROUNDS, runtime};
 use crate::Outcome;
 use crate::process::CpuMeter;
 use crate::report::Report;
+use crate::series::{OURS, Series};
 use crate::server::Server;
 
 pub(crate) fn measure(report: &mut Report) -> Outcome<()> {

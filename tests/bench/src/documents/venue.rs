@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::wire::Dialect;
 use crate::Outcome;
+use crate::series::{FLOOR, OURS};
 use crate::server::{self, Server};
 
 /// A server and one of its ways in.
@@ -94,7 +95,5 @@ fn rivals() -> Outcome<PathBuf> {
     }
 }
 
-pub(crate) const OURS: &str = "Stoa";
-pub(crate) const FLOOR: &str = "floor";
 /// All clients of a benchmark come from one address.
 const SETTINGS: [(&str, &str); 0] = [];

@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 
-use super::venue::{FLOOR, OURS};
 use crate::Outcome;
 use crate::report::{Row, quantile};
 
@@ -18,9 +17,18 @@ impl Series {
         Ok(quantile(figures, 0.5))
     }
 
-    /// The medians, side by side.
-    pub(crate) fn row(mut self, name: impl Into<String>, unit: &'static str) -> Outcome<Row> {
-        let mut row = Row::new(name, unit, self.median(OURS)?);
+    /// The medians, side by side; less is better.
+    pub(crate) fn row(self, name: impl Into<String>, unit: &'static str) -> Outcome<Row> {
+        self.fill(name, unit, Row::new)
+    }
+
+    /// The same, where more is better.
+    pub(crate) fn row_of_more(self, name: impl Into<String>, unit: &'static str) -> Outcome<Row> {
+        self.fill(name, unit, Row::of_more)
+    }
+
+    fn fill<N>(mut self, name: N, unit: &'static str, new: fn(N, &'static str, f64) -> Row) -> Outcome<Row> {
+        let mut row = new(name, unit, self.median(OURS)?);
         for (name, figures) in &mut self.0 {
             let figure = quantile(figures, 0.5);
             row = match *name {
@@ -32,3 +40,6 @@ impl Series {
         Ok(row)
     }
 }
+
+pub(crate) const OURS: &str = "Stoa";
+pub(crate) const FLOOR: &str = "floor";
