@@ -1,0 +1,152 @@
+use std::time::Instant;
+
+use super::{
+    ALLOCATE_INTERVAL, Event, Forwarder, LAYER_SILENCE, LEAST_REPLAY_RATE, REPLAY_INTERVAL, RISE_AFTER, Timer,
+};
+use crate::allocate::{Demand, allocate, wanted};
+use crate::packet::{Outgoing, Sink, TrackId};
+
+impl Forwarder {
+    /// Does everything that is due. Appends packets for sinks that catch up.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Outgoing>) {
+        let before = out.len();
+        while let Some(timer) = self.deadlines.take_due(now) {
+            match timer {
+                Timer::Keyframe(id, place) => self.request_keyframe(id, place, now),
+                Timer::Gaps(id, place) => self.request_lost(id, place, now),
+                Timer::Layers(id) => self.check_layers(id, now),
+                Timer::Replay(sink, id) => self.replay(sink, id, now, out),
+                Timer::Allocate(sink) => self.allocate(sink, now),
+            }
+        }
+        self.stats.forwarded += u64::try_from(out.len() - before).unwrap_or_default();
+        if self.speakers.handle_timeout(now) {
+            self.tell(Event::Speakers(self.speakers.active().to_vec()));
+        }
+    }
+
+    fn request_keyframe(&mut self, id: TrackId, place: u8, now: Instant) {
+        let Some(track) = self.tracks.get_mut(&id).filter(|track| !track.is_muted) else { return };
+        let publisher = track.config.publisher;
+        let Some(layer) = track.layer_mut(place) else { return };
+        let is_due = layer.requests.take_due(now);
+        if let Some(due) = layer.requests.due() {
+            self.deadlines.set(Timer::Keyframe(id, place), due);
+        }
+        if let Some(ssrc) = layer.ssrc.filter(|_| is_due) {
+            self.tell(Event::RequestKeyframe { publisher, ssrc });
+        }
+    }
+
+    fn request_lost(&mut self, id: TrackId, place: u8, now: Instant) {
+        let Some(track) = self.tracks.get_mut(&id) else { return };
+        let publisher = track.config.publisher;
+        let Some(layer) = track.layer_mut(place) else { return };
+        let mut sequences = Vec::new();
+        layer.gaps.take_due(now, layer.rtt, &mut sequences);
+        if let Some(due) = layer.gaps.poll_timeout() {
+            // More than fits one request waits for the next.
+            self.deadlines.set(Timer::Gaps(id, place), due.max(now + REPLAY_INTERVAL));
+        }
+        if let Some(ssrc) = layer.ssrc.filter(|_| !sequences.is_empty()) {
+            self.tell(Event::Nack { publisher, ssrc, sequences });
+        }
+    }
+
+    fn check_layers(&mut self, id: TrackId, now: Instant) {
+        let Some(track) = self.tracks.get_mut(&id) else { return };
+        // A track that is silent needs no looking after; its next packet sets the deadline anew.
+        if track.is_live(now) {
+            self.deadlines.set(Timer::Layers(id), now + LAYER_SILENCE);
+        }
+        if !track.find_vanished() {
+            return;
+        }
+        let active = track.active;
+        for subscription in &mut track.subscriptions {
+            subscription.refresh(active);
+        }
+        self.ask_for_waiting(id, now);
+    }
+
+    fn replay(&mut self, sink: Sink, id: TrackId, now: Instant, out: &mut Vec<Outgoing>) {
+        let estimate = self.sinks.get(&sink).and_then(|path| path.estimate).unwrap_or_default();
+        let Some(track) = self.tracks.get_mut(&id) else { return };
+        let (layers, subscriptions) = (&track.layers, &mut track.subscriptions);
+        let Ok(place) = subscriptions.binary_search_by_key(&sink, |subscription| subscription.sink) else { return };
+        let Some(subscription) = subscriptions.get_mut(place) else { return };
+        let layer = subscription.current().and_then(|current| layers.get(usize::from(current.layer)));
+        let Some(layer) = layer.filter(|_| subscription.is_replaying()) else { return };
+        let rate = estimate.saturating_mul(2).max(LEAST_REPLAY_RATE);
+        let bytes = u128::from(rate / 8) * REPLAY_INTERVAL.as_millis() / 1_000;
+        if subscription.catch_up(id, layer, usize::try_from(bytes).unwrap_or(usize::MAX), out) {
+            self.deadlines.set(Timer::Replay(sink, id), now + REPLAY_INTERVAL);
+        } else {
+            self.ask_for_waiting(id, now);
+        }
+    }
+
+    /// Divides a sink's bandwidth.
+    pub(super) fn allocate(&mut self, sink: Sink, now: Instant) {
+        let Some(path) = self.sinks.get(&sink) else { return };
+        let Some(estimate) = path.estimate else { return };
+        let may_rise = path.fell_at.is_none_or(|at| now.saturating_duration_since(at) >= RISE_AFTER);
+        let (mut audio, mut videos, mut demands) = (0, Vec::new(), Vec::new());
+        for id in &path.tracks {
+            let Some(track) = self.tracks.get_mut(id) else { continue };
+            let rates = track.rates(now);
+            let is_audio = track.is_audio();
+            let Some(subscription) = track.subscription_mut(sink) else { continue };
+            if subscription.wish.is_paused {
+                (subscription.given, subscription.was_starved) = (None, false);
+                continue;
+            }
+            if is_audio {
+                audio += rates.iter().flatten().max().copied().unwrap_or_default();
+                continue;
+            }
+            // What has sent nothing yet costs nothing yet: it is let through until it is known.
+            if rates.iter().flatten().all(|rate| *rate == 0) {
+                continue;
+            }
+            videos.push(*id);
+            demands.push(Demand {
+                priority: subscription.wish.priority,
+                most: subscription.wish.most,
+                current: subscription.given,
+                was_starved: subscription.was_starved,
+                rates,
+            });
+        }
+        let given = allocate(estimate.saturating_sub(audio), &demands, may_rise);
+        let has_fallen = demands.iter().zip(&given).any(|(demand, given)| *given < demand.current);
+        self.note_path(sink, has_fallen, audio + wanted(&demands), now);
+        for (id, given) in videos.into_iter().zip(given) {
+            self.give(sink, id, given, now);
+        }
+        self.deadlines.set(Timer::Allocate(sink), now + ALLOCATE_INTERVAL);
+    }
+
+    fn note_path(&mut self, sink: Sink, has_fallen: bool, wanted: u64, now: Instant) {
+        let Some(path) = self.sinks.get_mut(&sink) else { return };
+        if has_fallen {
+            path.fell_at = Some(now);
+        }
+        let has_changed = path.wanted.abs_diff(wanted) > path.wanted / 10;
+        if has_changed {
+            path.wanted = wanted;
+            self.tell(Event::Wanted { sink, bitrate: wanted });
+        }
+    }
+
+    fn give(&mut self, sink: Sink, id: TrackId, given: Option<crate::layer::Quality>, now: Instant) {
+        let Some(subscription) = self.tracks.get_mut(&id).and_then(|track| track.subscription_mut(sink)) else {
+            return;
+        };
+        if subscription.given == given && subscription.was_starved == given.is_none() {
+            return;
+        }
+        (subscription.given, subscription.was_starved) = (given, given.is_none());
+        self.aim(sink, id, now);
+    }
+}

@@ -1,0 +1,126 @@
+use std::fmt;
+use std::panic::catch_unwind;
+
+use str0m::change::SdpOffer;
+use str0m::media::Mid;
+
+use crate::packet::{Codec, ShortId, TrackId};
+
+/// Why an offer was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OfferError {
+    /// Longer, or of more media sections, than we read.
+    TooLong,
+    /// Not SDP.
+    Malformed,
+    /// It asks us to be the DTLS client. Whoever is the server chooses the cipher, and that must be us.
+    WrongRole,
+    /// It contradicts itself or an offer before it.
+    Unacceptable,
+}
+
+impl fmt::Display for OfferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the offer is too long",
+            Self::Malformed => "the offer is not SDP",
+            Self::WrongRole => "the offerer must be ready to be the DTLS client",
+            Self::Unacceptable => "the offer contradicts itself or an earlier one",
+        })
+    }
+}
+
+impl std::error::Error for OfferError {}
+
+/// What was agreed on.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) sdp: String,
+    /// All media sections of audio and video, in the order of the offer.
+    pub(crate) sections: Vec<Section>,
+    /// Tracks whose slots are gone.
+    pub(crate) unseated: Vec<TrackId>,
+}
+
+/// One media section.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) mid: ShortId,
+    pub(crate) is_audio: bool,
+    /// What the participant may send in it.
+    pub(crate) published: Option<SectionUse>,
+    /// Tracks of others may be sent to the participant in it.
+    pub(crate) is_slot: bool,
+}
+
+/// What a participant sends in a section.
+#[derive(Debug)]
+pub(crate) struct SectionUse {
+    /// What we like best of what it offers, which is what it uses; `None` if there is nothing that we understand.
+    pub(crate) codec: Option<Codec>,
+    pub(crate) rids: Vec<ShortId>,
+}
+
+impl Section {
+    pub(crate) fn is_published(&self, mid: ShortId) -> bool {
+        self.mid == mid && self.published.is_some()
+    }
+}
+
+/// An offer that could be read.
+pub(super) struct Read {
+    pub(super) offer: SdpOffer,
+    pub(super) mids: Vec<Mid>,
+}
+
+/// Reads an offer. Not even one that makes the parser panic does any harm.
+pub(super) fn read(sdp: &str) -> Result<Read, OfferError> {
+    if sdp.len() > MOST_BYTES || sdp.lines().filter(|line| line.starts_with("m=")).count() > MOST_SECTIONS {
+        return Err(OfferError::TooLong);
+    }
+    if sdp.lines().any(|line| line.trim_end() == "a=setup:passive") {
+        return Err(OfferError::WrongRole);
+    }
+    let offer = catch_unwind(|| SdpOffer::from_sdp_string(sdp));
+    let offer = offer.ok().and_then(Result::ok).ok_or(OfferError::Malformed)?;
+    let mids =
+        sdp.lines().filter_map(|line| line.strip_prefix("a=mid:")).map(|mid| Mid::from(mid.trim_end())).collect();
+    Ok(Read { offer, mids })
+}
+
+/// The SSRC of an RTP packet; `None` for everything else, which is told apart as [RFC 7983](https://www.rfc-editor.org/rfc/rfc7983) and
+/// [RFC 5761 § 4](https://www.rfc-editor.org/rfc/rfc5761#section-4) say.
+pub(super) fn rtp_ssrc(datagram: &[u8]) -> Option<u32> {
+    let [first, second, _, _, _, _, _, _, ssrc @ ..] = datagram else { return None };
+    let is_rtp = (128..192).contains(first) && !(64..96).contains(&(second & 0x7f));
+    Some(u32::from_be_bytes(*ssrc.first_chunk()?)).filter(|_| is_rtp)
+}
+
+/// A session description of 200 media sections has about 200 KiB.
+const MOST_BYTES: usize = 512 << 10;
+
+/// Media sections of one session.
+const MOST_SECTIONS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_rtp_has_an_ssrc_that_counts() {
+        let mut packet = [0x80, 111, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4, 9];
+        assert_eq!(rtp_ssrc(&packet), Some(0x0102_0304));
+        packet[1] = 200;
+        assert_eq!(rtp_ssrc(&packet), None, "RTCP");
+        packet[0] = 22;
+        assert_eq!(rtp_ssrc(&packet), None, "DTLS");
+        assert_eq!(rtp_ssrc(&[0x80, 111, 0, 1]), None);
+    }
+
+    #[test]
+    fn offers_that_are_none_are_refused() {
+        assert_eq!(read("hello").err(), Some(OfferError::Malformed));
+        assert_eq!(read(&"m=audio\r\n".repeat(300)).err(), Some(OfferError::TooLong));
+        assert_eq!(read("v=0\r\na=setup:passive\r\n").err(), Some(OfferError::WrongRole));
+    }
+}

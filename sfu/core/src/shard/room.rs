@@ -1,0 +1,118 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::{Due, Event, RoomKey, SessionKey, Shard};
+use crate::forward::{self, Forwarder};
+use crate::packet::{Codec, Kind, ShortId, TrackId};
+use crate::rewrite::SenderReport;
+
+/// A room's sessions and media.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    pub(super) forwarder: Forwarder,
+    pub(super) members: BTreeSet<SessionKey>,
+    pub(super) tracks: BTreeMap<TrackId, Published>,
+}
+
+/// A track that can be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Published {
+    pub(super) session: SessionKey,
+    pub(super) mid: ShortId,
+    pub(super) kind: Kind,
+    pub(super) codec: Codec,
+    pub(super) rids: Vec<ShortId>,
+}
+
+impl Shard {
+    /// Does what is due in a room.
+    pub(super) fn run_room(&mut self, key: RoomKey, now: Instant) {
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        room.forwarder.handle_timeout(now, &mut self.outgoing);
+        self.settle(key, now);
+    }
+
+    /// Hands on what a room's forwarder has to send and to say.
+    pub(super) fn settle(&mut self, key: RoomKey, now: Instant) {
+        self.dispatch(now);
+        while let Some(event) = self.rooms.get_mut(&key).and_then(|room| room.forwarder.poll_event()) {
+            match event {
+                forward::Event::RequestKeyframe { publisher, ssrc } => {
+                    let session = SessionKey(publisher.0);
+                    if let Some(member) = self.members.get_mut(&session) {
+                        member.session.request_keyframe(ssrc);
+                        self.touch(session, now);
+                    }
+                }
+                // The engine has asked already.
+                forward::Event::Nack { .. } => {}
+                forward::Event::Speakers(tracks) => self.tell(Event::Speakers { room: key, tracks }),
+                forward::Event::Wanted { sink, bitrate } => {
+                    let session = SessionKey(sink.0);
+                    if let Some(member) = self.members.get_mut(&session) {
+                        member.session.set_wanted(bitrate);
+                        self.touch(session, now);
+                    }
+                }
+            }
+        }
+        let due = self.rooms.get(&key).and_then(|room| room.forwarder.poll_timeout());
+        self.set_deadline(Due::Room(key), due);
+    }
+
+    /// Writes what goes to subscribers. It leaves when they are looked after next.
+    fn dispatch(&mut self, now: Instant) {
+        if self.outgoing.is_empty() {
+            return;
+        }
+        let mut outgoing = std::mem::take(&mut self.outgoing);
+        for packet in outgoing.drain(..) {
+            let key = SessionKey(packet.sink.0);
+            let member = self.members.get_mut(&key).filter(|member| member.session.is_open());
+            let is_written = member.is_some_and(|member| {
+                let payload = self.shared.payload(&packet);
+                member.session.write(&packet, payload, now)
+            });
+            if is_written {
+                self.stats.forwarded += 1;
+                self.touch(key, now);
+            } else {
+                self.stats.unsent += 1;
+            }
+        }
+        self.shared.clear();
+        self.outgoing = outgoing;
+    }
+
+    /// Tells all subscribers what a publisher's clock says.
+    pub(super) fn handle_sender_report(&mut self, key: SessionKey, ssrc: u32, report: SenderReport, at: Instant) {
+        let Some(member) = self.members.get_mut(&key) else { return };
+        let (ntp, then) = *member.clock.get_or_insert((report.ntp, at));
+        let mut moment = moment(ntp, then, report.ntp);
+        if moment.max(at).saturating_duration_since(moment.min(at)) > MOST_DRIFT {
+            // The participant's clock was set.
+            member.clock = Some((report.ntp, at));
+            moment = at;
+        }
+        let Some(room) = self.rooms.get_mut(&member.room) else { return };
+        let mut told = Vec::new();
+        room.forwarder.handle_sender_report(key.publisher(), ssrc, report, &mut told);
+        for (sink, track, report) in told {
+            if let Some(member) = self.members.get_mut(&SessionKey(sink.0)) {
+                member.session.set_clock(track, report, moment);
+            }
+        }
+    }
+}
+
+/// The moment `ntp` on our clock, if it was `then` at `before`.
+fn moment(before: u64, then: Instant, ntp: u64) -> Instant {
+    let span = |difference: u64| {
+        Duration::from_micros(u64::try_from((u128::from(difference) * 1_000_000) >> 32).unwrap_or_default())
+    };
+    let ahead = ntp.wrapping_sub(before);
+    if ahead < 1 << 63 { then + span(ahead) } else { then.checked_sub(span(ahead.wrapping_neg())).unwrap_or(then) }
+}
+
+/// How far a participant's clock may run away from ours before it counts as set anew.
+const MOST_DRIFT: Duration = Duration::from_secs(5);

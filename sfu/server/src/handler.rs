@@ -1,0 +1,268 @@
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::mpsc::SyncSender;
+use std::time::Instant;
+
+use metrics::Counter;
+use stoa_base_net::{Context, Datagram, Full, Handler, Mailbox, Passed};
+use stoa_sfu_core::{Certificate, Command, Shard, ShardConfig, ShardError, ShardEvent, ShardStats, worker_of};
+
+use crate::endpoints::Endpoints;
+
+/// What the handlers of all workers have in common.
+#[derive(Debug, Clone)]
+pub struct SfuOptions {
+    /// Our DTLS identity.
+    pub certificate: Certificate,
+    /// The ways in.
+    pub endpoints: Endpoints,
+    /// Where news goes. When it is full, news waits in the handler; more than that is lost and counted.
+    pub news: SyncSender<News>,
+}
+
+/// What a worker's shard has to say.
+#[derive(Debug)]
+pub enum News {
+    /// The worker begins with an empty shard: at the start, and again after a panic, when its sessions are lost.
+    Began {
+        /// Which.
+        worker: usize,
+    },
+    /// Something happened.
+    Event {
+        /// On which worker.
+        worker: usize,
+        /// What.
+        event: ShardEvent,
+    },
+    /// An order could not be carried out.
+    Refused {
+        /// By which worker.
+        worker: usize,
+        /// Comes back from the order.
+        ticket: u64,
+        /// Why.
+        why: ShardError,
+    },
+}
+
+/// Gives orders to the shards from other threads.
+#[derive(Debug, Clone)]
+pub struct Control(Mailbox);
+
+impl Control {
+    /// Orders go through the mailbox of the SFU's handlers.
+    #[must_use]
+    pub const fn new(mailbox: Mailbox) -> Self {
+        Self(mailbox)
+    }
+
+    /// How many workers there are.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.0.workers()
+    }
+
+    /// Sends an order to a worker. `ticket` comes back if it cannot be carried out.
+    ///
+    /// # Errors
+    /// [`Full`] if the worker has too much unread mail, or does not exist.
+    pub fn order(&self, worker: usize, ticket: u64, command: Command) -> Result<(), Full> {
+        self.0.send(worker, Box::new(Order { ticket, command }))
+    }
+}
+
+#[derive(Debug)]
+struct Order {
+    ticket: u64,
+    command: Command,
+}
+
+/// The SFU on one worker.
+#[derive(Debug)]
+pub struct SfuHandler {
+    worker: usize,
+    shard: Shard,
+    endpoints: Endpoints,
+    news: SyncSender<News>,
+    waiting: VecDeque<News>,
+    /// Whose datagrams belong to another worker, the oldest first, and that worker.
+    elsewhere: BTreeMap<SocketAddr, usize>,
+    order: VecDeque<SocketAddr>,
+    counters: Counters,
+}
+
+impl SfuHandler {
+    /// A handler for the worker with this number. Its shard has no rooms yet.
+    #[must_use]
+    pub fn new(worker: usize, options: &SfuOptions) -> Self {
+        let config = ShardConfig {
+            certificate: options.certificate.clone(),
+            addresses: options.endpoints.public(),
+            worker: u8::try_from(worker).unwrap_or(u8::MAX),
+        };
+        let mut handler = Self {
+            worker,
+            shard: Shard::new(config),
+            endpoints: options.endpoints.clone(),
+            news: options.news.clone(),
+            waiting: VecDeque::new(),
+            elsewhere: BTreeMap::new(),
+            order: VecDeque::new(),
+            counters: Counters::new(),
+        };
+        handler.tell(News::Began { worker });
+        handler
+    }
+
+    /// The other worker that a datagram belongs to.
+    fn owner(&self, datagram: &[u8], from: SocketAddr) -> Option<usize> {
+        let named = worker_of(datagram).filter(|worker| *worker != self.worker);
+        named.or_else(|| self.elsewhere.get(&from).copied())
+    }
+
+    /// What else comes from there goes there, too.
+    fn remember(&mut self, from: SocketAddr, owner: usize) {
+        if self.elsewhere.insert(from, owner).is_none() {
+            self.order.push_back(from);
+        }
+        if self.order.len() > MOST_ELSEWHERE
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.elsewhere.remove(&oldest);
+        }
+    }
+
+    fn feed(&mut self, place: u8, from: SocketAddr, bytes: &[u8], now: Instant) {
+        let Some(endpoint) = self.endpoints.get(place) else { return };
+        self.shard.handle_datagram(endpoint.public, from, bytes, now);
+    }
+
+    /// Sends what the shard has to send, and tells what it has to say.
+    fn flush(&mut self, context: &mut Context<'_>) {
+        while let Some(transmit) = self.shard.poll_transmit() {
+            if let Some(endpoint) = self.endpoints.departure(transmit.from) {
+                context.send(endpoint.socket, transmit.to, endpoint.local, &[&transmit.payload]);
+            }
+        }
+        while let Some(event) = self.shard.poll_event() {
+            self.tell(News::Event { worker: self.worker, event });
+        }
+    }
+
+    fn tell(&mut self, news: News) {
+        if self.waiting.len() >= MOST_WAITING {
+            self.counters.lost_news.increment(1);
+        } else {
+            self.waiting.push_back(news);
+        }
+        while let Some(news) = self.waiting.pop_front() {
+            if let Err(error) = self.news.try_send(news) {
+                let (std::sync::mpsc::TrySendError::Full(news) | std::sync::mpsc::TrySendError::Disconnected(news)) =
+                    error;
+                self.waiting.push_front(news);
+                return;
+            }
+        }
+    }
+}
+
+impl Handler for SfuHandler {
+    fn claims(&self, datagram: &[u8], from: SocketAddr) -> bool {
+        self.shard.claims(datagram, from) || self.owner(datagram, from).is_some()
+    }
+
+    fn handle_datagram(&mut self, context: &mut Context<'_>, datagram: Datagram<'_>) {
+        let Datagram { bytes, socket, from, local } = datagram;
+        let Some(place) = self.endpoints.arrival(socket, local) else { return };
+        if self.shard.claims(bytes, from) {
+            self.feed(place, from, bytes, context.now());
+            return self.flush(context);
+        }
+        let Some(owner) = self.owner(bytes, from).filter(|owner| *owner < context.workers()) else { return };
+        self.remember(from, owner);
+        context.pass(owner, Passed { tag: u64::from(place), from, bytes });
+    }
+
+    fn handle_passed(&mut self, context: &mut Context<'_>, passed: Passed<'_>) {
+        let Ok(place) = u8::try_from(passed.tag) else { return };
+        self.feed(place, passed.from, passed.bytes, context.now());
+        self.flush(context);
+    }
+
+    fn handle_mail(&mut self, context: &mut Context<'_>, mail: Box<dyn Any + Send>) {
+        let Ok(order) = mail.downcast::<Order>() else { return };
+        let Order { ticket, command } = *order;
+        if let Err(why) = self.shard.handle_command(command, context.now()) {
+            self.tell(News::Refused { worker: self.worker, ticket, why });
+        }
+        self.flush(context);
+    }
+
+    fn handle_timeout(&mut self, context: &mut Context<'_>) {
+        self.shard.handle_timeout(context.now());
+        self.flush(context);
+        self.counters.publish(self.shard.stats());
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.shard.poll_timeout()
+    }
+}
+
+/// The process's counters, looked up once.
+struct Counters {
+    causes: [Counter; 7],
+    lost_news: Counter,
+    forwarded: Counter,
+    last: ShardStats,
+}
+
+impl Counters {
+    fn new() -> Self {
+        Self {
+            causes: CAUSES.map(|why| metrics::counter!("stoa_sfu_dropped_total", "why" => why)),
+            lost_news: metrics::counter!("stoa_sfu_lost_news_total"),
+            forwarded: metrics::counter!("stoa_sfu_forwarded_total"),
+            last: ShardStats::default(),
+        }
+    }
+
+    fn publish(&mut self, stats: ShardStats) {
+        let causes = |stats: &ShardStats| {
+            [
+                stats.unknown,
+                stats.malformed,
+                stats.unauthentic,
+                stats.too_many_streams,
+                stats.engine,
+                stats.unannounced,
+                stats.unsent,
+            ]
+        };
+        for ((counter, new), old) in self.causes.iter().zip(causes(&stats)).zip(causes(&self.last)) {
+            if new != old {
+                counter.increment(new - old);
+            }
+        }
+        self.forwarded.increment(stats.forwarded - self.last.forwarded);
+        self.last = stats;
+    }
+}
+
+impl std::fmt::Debug for Counters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Counters").finish_non_exhaustive()
+    }
+}
+
+/// Why datagrams and packets are dropped, in the order of the counters.
+const CAUSES: [&str; 7] =
+    ["unknown", "malformed", "unauthentic", "too_many_streams", "engine", "unannounced", "unsent"];
+
+/// Addresses whose datagrams are passed to other workers.
+const MOST_ELSEWHERE: usize = 16_384;
+
+/// News that waits for room in the channel.
+const MOST_WAITING: usize = 16_384;
