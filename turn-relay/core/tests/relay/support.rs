@@ -148,6 +148,12 @@ impl World {
         Some([to.head.as_bytes(), payload, &vec![0; to.padding]].concat())
     }
 
+    /// As [`Self::arrive`]; who receives it.
+    pub(crate) fn receiver(&mut self, relayed: SocketAddr, peer: SocketAddr) -> Option<FiveTuple> {
+        let relay = self.sockets.values().find(|(_, bound)| *bound == relayed)?.0;
+        self.relay.handle_peer_datagram(relay, peer, b"x", self.now).map(|to| to.client)
+    }
+
     pub(crate) fn transaction(&mut self) -> TransactionId {
         self.next_transaction += 1;
         let mut id = [0; 12];
