@@ -119,7 +119,12 @@ impl Relay {
             return Err(Refusal::BadRequest);
         }
         // 5. and 6. What excludes each other.
-        let (requested, additional) = (attribute::REQUESTED_ADDRESS_FAMILY, attribute::ADDITIONAL_ADDRESS_FAMILY);
+        let requested = attribute::REQUESTED_ADDRESS_FAMILY;
+        let additional = if has(attribute::DRAFT_ADDITIONAL_ADDRESS_FAMILY) {
+            attribute::DRAFT_ADDITIONAL_ADDRESS_FAMILY
+        } else {
+            attribute::ADDITIONAL_ADDRESS_FAMILY
+        };
         if token.is_some() && (even.is_some() || has(requested) || has(additional))
             || has(requested) && has(additional)
             || even == Some(true) && has(additional)

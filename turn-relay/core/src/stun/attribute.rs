@@ -56,6 +56,8 @@ pub const RESPONSE_PORT: u16 = 0x0027;
 pub const CONNECTION_ID: u16 = 0x002A;
 /// A second family for one allocation.
 pub const ADDITIONAL_ADDRESS_FAMILY: u16 = 0x8000;
+/// The same under the number that coturn's clients have for it.
+pub const DRAFT_ADDITIONAL_ADDRESS_FAMILY: u16 = 0x8032;
 /// Why there is no second family.
 pub const ADDRESS_ERROR_CODE: u16 = 0x8001;
 /// The algorithms that the server offers.

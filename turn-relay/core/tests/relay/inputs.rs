@@ -368,6 +368,7 @@ fn allocate_requests_are_read_strictly() {
         ("family 9", &[udp, (REQUESTED_ADDRESS_FAMILY, &[9, 0, 0, 0])], 440),
         ("family without length", &[udp, (REQUESTED_ADDRESS_FAMILY, b"")], 400),
         ("both", &[udp, (ADDITIONAL_ADDRESS_FAMILY, v6)], 0),
+        ("both, as coturn's clients say it", &[udp, (DRAFT_ADDITIONAL_ADDRESS_FAMILY, v6)], 0),
         ("IPv4 in addition", &[udp, (ADDITIONAL_ADDRESS_FAMILY, v4)], 400),
         ("requested and additional", &[udp, (REQUESTED_ADDRESS_FAMILY, v4), (ADDITIONAL_ADDRESS_FAMILY, v6)], 400),
         ("even", &[udp, (EVEN_PORT, &[0])], 0),
@@ -388,7 +389,9 @@ fn allocate_requests_are_read_strictly() {
         let mut world = World::new();
         let mut ada = Client::ada();
         let build = |it: Builder| attributes.iter().fold(it, |it, (kind, value)| it.attribute(*kind, value));
-        assert_eq!(ada.ask(&mut world, stun::ALLOCATE, build).code, *expected, "{name}");
+        let response = ada.ask(&mut world, stun::ALLOCATE, build);
+        assert_eq!(response.code, *expected, "{name}");
+        assert_eq!(response.relayed.len() == 2, name.starts_with("both"), "{name}");
         assert_eq!(world.relay.len(), usize::from(*expected == 0), "{name}");
         world.pass(Duration::from_secs(601));
         assert_eq!(world.relay.free_ports(), 200, "{name}");
