@@ -142,12 +142,14 @@ impl Worker {
         mut notices: mpsc::UnboundedReceiver<Notice>,
     ) {
         let (mut some_commands, mut some_notices) = (Vec::with_capacity(TURN), Vec::with_capacity(TURN));
+        // A closed channel is ready for ever.
+        let (mut may_command, mut may_notice) = (true, true);
         while !self.is_stopped {
             let timeout = self.next_timeout();
             tokio::select! {
                 biased;
-                _ = notices.recv_many(&mut some_notices, TURN) => {}
-                _ = commands.recv_many(&mut some_commands, TURN) => {}
+                count = notices.recv_many(&mut some_notices, TURN), if may_notice => may_notice = count > 0,
+                count = commands.recv_many(&mut some_commands, TURN), if may_command => may_command = count > 0,
                 () = sleep_until(timeout) => {}
             }
             while some_commands.len() < TURN
