@@ -1,7 +1,8 @@
 //! Appends numbered updates to a few documents and prints every number that is on disk, until it is killed or done. The tests
 //! cut its power.
 //!
-//! `appender FOLDER COUNT`: for each number up to `COUNT` one batch. Prints `saved N`, `state ...`, and `done` at the end.
+//! `appender FOLDER COUNT`: for each number up to `COUNT` one batch. Prints `saved N`, `state ...`, and `done` at the end; or
+//! `refused ...` alone, with exit code 1, if the folder's disk does not let it begin.
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test program may panic")]
 
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::io::{Write as _, stdout};
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -20,12 +22,18 @@ use stoa_crdt_sync_store::{
 
 const DOCS: u64 = 5;
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [folder, count] = &arguments[..] else { panic!("appender FOLDER COUNT") };
     // Checkpoints often, so that they are cut, too.
     let options = SqliteOptions { checkpoint_pages: 12, ..SqliteOptions::default() };
-    let mut store = SqliteStore::open_with(Path::new(folder), options).unwrap();
+    let mut store = match SqliteStore::open_with(Path::new(folder), options) {
+        Ok(store) => store,
+        Err(error) => {
+            say(&format!("refused {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
     let mut documents: BTreeMap<u64, Document> = (0..DOCS).map(|doc| (doc, Document::load(&mut store, doc))).collect();
     let first = documents.values().flat_map(|document| document.numbers.last()).max().map_or(1, |last| last + 1);
     let pauses = WriterOptions {
@@ -47,6 +55,7 @@ fn main() {
     }
     assert_eq!(writer.stop(Duration::from_mins(1)), 0);
     say("done");
+    ExitCode::SUCCESS
 }
 
 /// What is known of a document.

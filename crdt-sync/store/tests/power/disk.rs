@@ -84,7 +84,7 @@ impl Disk {
         let exit = match status.code() {
             Some(0) if is_done => End::Done,
             None if !is_done => End::Killed,
-            Some(PANICKED) if lines.is_empty() => End::Refused,
+            Some(1) if matches!(&lines[..], [line] if line.starts_with("refused ")) => End::Refused,
             Some(_) | None => panic!("{status}: {lines:?}"),
         };
         Output { exit, lines }
@@ -126,9 +126,6 @@ impl Disk {
         fs::write(&file, mix(image, &live, &marks[24..], chance, random)).unwrap();
     }
 }
-
-/// What a program that panicked exits with.
-const PANICKED: i32 = 101;
 
 const SECTOR: usize = 512;
 
