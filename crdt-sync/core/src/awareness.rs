@@ -1,6 +1,5 @@
 //! Who is there: cursors and names of one document's followers, by client id.
 mod codec;
-mod json;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use bytes::Bytes;
 use stoa_base_types::FollowerId;
 
 use crate::follower::Speaker;
+use crate::json;
 use crate::limits::Limits;
 use crate::wire::WireError;
 use crate::wire::lib0::Text;
@@ -115,7 +115,7 @@ impl Awareness {
             || (length <= limits.awareness_state_bytes
                 && self.bytes + length <= limits.awareness_bytes
                 && said.clock < LAST_CLOCK
-                && json::is_json(said.state.as_str()));
+                && json::check(said.state.as_str(), DEEPEST_STATE).is_ok());
         if is_good { Verdict::Take } else { Verdict::Ignore }
     }
 
@@ -263,6 +263,9 @@ enum Verdict {
 
 /// A removal adds one, twice at most before an answer comes.
 const LAST_CLOCK: u64 = (1 << 53) - 8;
+
+/// A state has fewer levels, and every client's stack has room for more.
+const DEEPEST_STATE: u32 = 64;
 
 /// Only an empty update: it is something, and says nothing.
 pub(crate) const NOTHING: Bytes = Bytes::from_static(&[0]);

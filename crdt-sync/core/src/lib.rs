@@ -54,6 +54,7 @@ mod compaction;
 mod document;
 mod follower;
 mod hub;
+mod json;
 mod limits;
 mod seed;
 pub mod update;

@@ -7,7 +7,6 @@ mod content;
 mod deletes;
 mod error;
 mod index;
-mod json;
 mod lib0;
 mod merge;
 mod ranges;

@@ -165,8 +165,13 @@ impl Documents {
 
     /// Waits until the process is about to end.
     pub(crate) async fn draining(&self) {
-        let mut watched = self.0.is_draining.subscribe();
+        let mut watched = self.watch_draining();
         let _ = watched.wait_for(|is_draining| *is_draining).await;
+    }
+
+    /// Whether the process is about to end.
+    pub(crate) fn watch_draining(&self) -> watch::Receiver<bool> {
+        self.0.is_draining.subscribe()
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -212,6 +217,15 @@ impl Documents {
         }
         *count += 1;
         Some(Seat { taken: Some((self.clone(), Arc::clone(identity))) })
+    }
+
+    /// Has the worker of a document fail at a place of the test's choice: in the middle of a turn.
+    #[cfg(test)]
+    pub(crate) fn break_worker_of(&self, doc: &DocName) {
+        #[expect(clippy::disallowed_methods, reason = "nothing is measured")]
+        let now = std::time::Instant::now();
+        let worker = self.worker_of(doc).expect("there are workers");
+        let _ = worker.notices.send(Notice::Committed(crate::worker::BatchDone::of_nobody(now)));
     }
 
     fn identities(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, usize>> {
@@ -329,3 +343,6 @@ const SMALL_BYTES: usize = 4 << 10;
 
 /// Large messages that wait for one worker.
 const ROOM_KIB: u32 = 64 << 10;
+
+#[cfg(test)]
+mod tests;

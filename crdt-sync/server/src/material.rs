@@ -33,8 +33,17 @@ const STACK_BYTES: usize = 256 << 20;
 /// Makes the snapshot that a job asks for: by the engine, which forgets what was deleted; where its result cannot be proven, by
 /// merging, which forgets nothing.
 pub(crate) fn compact(job: &CompactJob) -> Result<Compacted, Arc<str>> {
+    // A job that ends without a word would keep its document open for ever.
+    let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compact_with(job, engine::compact)));
+    made.unwrap_or_else(|_| Err("making the snapshot panicked".into()))
+}
+
+fn compact_with(
+    job: &CompactJob,
+    engine: impl FnOnce(&Bytes) -> Result<Bytes, EngineError>,
+) -> Result<Compacted, Arc<str>> {
     let merged = job.merged().map_err(|error| Arc::from(error.to_string()))?;
-    let compacted = caught(|| engine::compact(&merged))
+    let compacted = caught(|| engine(&merged))
         .map_err(|error| error.to_string())
         .and_then(|body| job.prove(body).map_err(|error| error.to_string()));
     match compacted {
@@ -67,4 +76,40 @@ pub(crate) fn merged(parts: &[Bytes]) -> Result<Bytes, UpdateError> {
 fn caught<T>(job: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
     // The engine's data lives in the job alone, so that nothing half changed is left behind.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).unwrap_or(Err(EngineError::Panicked))
+}
+
+#[cfg(test)]
+mod tests {
+    use stoa_base_types::DocName;
+    use stoa_crdt_sync_core::{Event, Hub, Input, Limits};
+
+    use super::*;
+
+    /// What a hub asks for after one update.
+    fn job(update: &Bytes) -> CompactJob {
+        #[expect(clippy::disallowed_methods, reason = "an Instant can only be had from the clock")]
+        let now = std::time::Instant::now();
+        let mut hub = Hub::new(Limits { compact_updates: 1, ..Limits::default() });
+        let doc = DocName::new("agora").unwrap();
+        hub.handle_input(Input::Edit { request: 1, doc: doc.clone(), update: update.clone(), expected: None }, now);
+        hub.handle_input(Input::Loaded { doc, result: Ok(None) }, now);
+        let events = std::iter::from_fn(|| hub.poll_event());
+        let mut jobs = events.filter_map(|event| if let Event::Compact(job) = event { Some(job) } else { None });
+        jobs.next().unwrap()
+    }
+
+    #[test]
+    fn an_engine_that_panics_or_forgets_costs_no_snapshot() {
+        let update = edit_text(&[], "note", "kept", Author::Anew).unwrap().unwrap();
+        let job = job(&update);
+        let whole = job.prove(job.merged().unwrap()).unwrap().byte_len();
+        assert_eq!(compact(&job).unwrap().byte_len(), whole);
+        assert_eq!(compact_with(&job, |_| panic!("on purpose")).unwrap().byte_len(), whole);
+        assert_eq!(compact_with(&job, |_| Ok(Bytes::from_static(&[0, 0]))).unwrap().byte_len(), whole);
+    }
+
+    #[test]
+    fn a_panic_of_the_engine_is_an_error() {
+        assert_eq!(caught(|| -> Result<(), _> { panic!("on purpose") }), Err(EngineError::Panicked));
+    }
 }

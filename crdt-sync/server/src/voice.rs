@@ -62,7 +62,7 @@ impl<'a> Announcer<'a> {
                 {
                     return frame.clone();
                 }
-                let frame = whole(hocuspocus::encode(address.as_str(), &Outgoing::Document(self.message)));
+                let frame = hocuspocus_frame(address, self.message);
                 self.hocuspocus = Some((address.clone(), frame.clone()));
                 frame
             }
@@ -80,6 +80,27 @@ fn native_frame(name: &str, message: &ServerMessage) -> Option<Frame> {
         0 => None,
         1 => whole(messages.pop()),
         _ => Some(Frame::Parts(messages.into())),
+    }
+}
+
+/// The provider knows no close codes: what ends a document, whatever it ends for, is 1000 to the application. Only of a
+/// denial it tells another event, so where coming again is in vain, a denial comes first.
+fn hocuspocus_frame(address: &Address, message: &ServerMessage) -> Option<Frame> {
+    let message_bytes = hocuspocus::encode(address.as_str(), &Outgoing::Document(message))?;
+    if let ServerMessage::Closed { code } = message
+        && is_final(*code)
+    {
+        let denial = token_answer(address, Err(code.message()))?;
+        return Some(Frame::Parts([denial, message_bytes].into()));
+    }
+    Some(Frame::whole(&message_bytes))
+}
+
+/// Whether a provider that comes again with the same copy hears the same again. Who is forbidden was denied before.
+const fn is_final(code: CloseCode) -> bool {
+    match code {
+        CloseCode::Gone | CloseCode::Malformed | CloseCode::BadName => true,
+        CloseCode::Forbidden | CloseCode::TooMany | CloseCode::Unavailable | CloseCode::Restarting => false,
     }
 }
 
@@ -133,6 +154,22 @@ mod tests {
             matches!(announcer.say(&Voice::Native { is_alone: false }), Some(Frame::Parts(parts)) if parts.len() == 4)
         );
         assert!(matches!(announcer.say(&Voice::Plain), Some(Frame::Whole { .. })));
+    }
+
+    #[test]
+    fn a_provider_is_denied_what_has_ended_for_good() {
+        let doc = DocName::new("d").unwrap();
+        let said = |code| {
+            let message = ServerMessage::Closed { code };
+            Announcer::new(&doc, &message).say(&Voice::Hocuspocus(address("d"))).unwrap()
+        };
+        let Frame::Parts(parts) = said(CloseCode::Gone) else { panic!("expected two messages") };
+        let why = b"the document was erased";
+        let [denial, close] =
+            [&b"\x01d\x02\x01\x17"[..], b"\x01d\x07\x17"].map(|head| Bytes::from([head, why].concat()));
+        assert_eq!(*parts, [denial, close]);
+        assert!(matches!(said(CloseCode::Forbidden), Frame::Whole { .. }), "it was denied already");
+        assert!(matches!(said(CloseCode::Unavailable), Frame::Whole { .. }));
     }
 
     #[test]

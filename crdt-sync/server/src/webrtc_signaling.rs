@@ -25,20 +25,23 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use tokio::sync::watch;
 
 use crate::access::{Authorize, token_of};
+use crate::documents::Documents;
 use mailbox::Mailbox;
 use socket::Socket;
 use topics::{Limits, SocketId, Topics};
 
-/// The endpoint `/y-webrtc`. `authorize` is asked for every subscription, and again while it lasts.
-pub fn router(authorize: Authorize) -> Router {
-    router_with(Settings::default(), authorize)
+/// The endpoint `/y-webrtc`. `authorize` is asked for every subscription, and again while it lasts. Its sockets say farewell
+/// when the documents do.
+pub fn router(documents: &Documents, authorize: Authorize) -> Router {
+    router_with(Settings::default(), authorize, documents.watch_draining())
 }
 
-fn router_with(settings: Settings, authorize: Authorize) -> Router {
+fn router_with(settings: Settings, authorize: Authorize, draining: watch::Receiver<bool>) -> Router {
     let state = Mutex::new(ExchangeState { topics: Topics::new(settings.limits), ..ExchangeState::default() });
-    let exchange = Arc::new(Exchange { settings, authorize, state });
+    let exchange = Arc::new(Exchange { settings, authorize, draining, state });
     Router::new().route("/y-webrtc", any(websocket)).with_state(exchange)
 }
 
@@ -98,6 +101,8 @@ impl Default for Settings {
 struct Exchange {
     settings: Settings,
     authorize: Authorize,
+    /// Whether the process is about to end.
+    draining: watch::Receiver<bool>,
     state: Mutex<ExchangeState>,
 }
 
@@ -109,6 +114,15 @@ struct ExchangeState {
 }
 
 impl Exchange {
+    /// Waits until the process is about to end.
+    async fn draining(&self) {
+        let mut draining = self.draining.clone();
+        if draining.wait_for(|is_draining| *is_draining).await.is_err() {
+            // Whoever could say so is gone: then nobody will.
+            std::future::pending().await
+        }
+    }
+
     /// Handshakes that are under way come on top; they are few.
     fn is_full(&self) -> bool {
         self.with(|state| state.mailboxes.len() >= self.settings.sockets)

@@ -1,7 +1,8 @@
 //! Appends numbered updates to a few documents and prints every number that is on disk, until it is killed or done. The tests
 //! cut its power.
 //!
-//! `appender FOLDER COUNT`: for each number up to `COUNT` one batch. Prints `saved N`, `state ...`, and `done` at the end; or
+//! `appender FOLDER COUNT [careless]`: for each number up to `COUNT` one batch; `careless` runs SQLite with `synchronous=OFF`, and
+//! says what is not true. Prints `saved N`, `state ...`, and `done` at the end; or
 //! `refused ...` alone, with exit code 1, if the folder's disk does not let it begin.
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test program may panic")]
@@ -24,9 +25,14 @@ const DOCS: u64 = 5;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [folder, count] = &arguments[..] else { panic!("appender FOLDER COUNT") };
-    // Checkpoints often, so that they are cut, too.
-    let options = SqliteOptions { checkpoint_pages: 12, ..SqliteOptions::default() };
+    let (folder, count, waits_for_disk) = match &arguments[..] {
+        [folder, count] => (folder, count, true),
+        [folder, count, word] if word == "careless" => (folder, count, false),
+        _ => panic!("appender FOLDER COUNT [careless]"),
+    };
+    // Checkpoints often, so that they are cut, too; but where nothing is to be waited for, they would make good what commits omit.
+    let checkpoint_pages = if waits_for_disk { 12 } else { 1_000_000 };
+    let options = SqliteOptions { checkpoint_pages, waits_for_disk, ..SqliteOptions::default() };
     let mut store = match SqliteStore::open_with(Path::new(folder), options) {
         Ok(store) => store,
         Err(error) => {

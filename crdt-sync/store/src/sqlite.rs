@@ -49,11 +49,13 @@ pub struct SqliteOptions {
     pub checkpoint_pages: u32,
     /// Milliseconds since 1970.
     pub clock: fn() -> u64,
+    /// Whether a commit is on disk before it counts. Only tests say no, to see that they would notice.
+    pub waits_for_disk: bool,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { check: true, checkpoint_pages: 1000, clock: wall_ms }
+        Self { check: true, checkpoint_pages: 1000, clock: wall_ms, waits_for_disk: true }
     }
 }
 
@@ -126,7 +128,7 @@ impl SqliteStore {
     pub fn open_with(dir: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let folder = Folder::take(dir)?;
         let wal_pages = Arc::<AtomicU32>::default();
-        let conn = connect(&folder, &wal_pages)?;
+        let conn = connect(&folder, &wal_pages, options)?;
         if options.check {
             verify::sound(&conn)?;
         }
@@ -216,10 +218,10 @@ impl SqliteStore {
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {
-        let (conn, folder, wal_pages) = (&mut self.conn, &self.folder, &self.wal_pages);
+        let (conn, folder, wal_pages, options) = (&mut self.conn, &self.folder, &self.wal_pages, self.options);
         self.mover.reopening(|| {
             *conn = None;
-            *conn = Some(connect(folder, wal_pages)?);
+            *conn = Some(connect(folder, wal_pages, options)?);
             Ok(())
         })
     }
@@ -341,9 +343,12 @@ impl Store for SqliteStore {
     }
 }
 
-fn connect(folder: &Folder, wal_pages: &Arc<AtomicU32>) -> Result<Connection, StoreError> {
+fn connect(folder: &Folder, wal_pages: &Arc<AtomicU32>, options: SqliteOptions) -> Result<Connection, StoreError> {
     folder.settle_wal()?;
     let mut conn = connection::open_writer(&folder.file)?;
+    if !options.waits_for_disk {
+        conn.pragma_update(None, "synchronous", "OFF")?;
+    }
     // SQLite makes the name of a new log durable, but does not mind if that fails.
     folder.sync()?;
     let wal_pages = Arc::clone(wal_pages);

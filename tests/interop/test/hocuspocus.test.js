@@ -140,6 +140,42 @@ describe('without tokens', async () => {
     assert.ok(wire.heard.every(({ type }) => type !== STATELESS));
   });
 
+  test('an erased document ends for good, and no old copy brings it back', onlyOurs, async (t) => {
+    const proxy = await Proxy.start(server.hocuspocus, { delay: 1 });
+    t.after(() => proxy.stop());
+    const socket = openHocuspocus(t, proxy.url);
+    const denials = [];
+    const onAuthenticationFailed = ({ reason }) => denials.push(reason);
+    const ann = joinHocuspocus(t, socket, 'erased', { onAuthenticationFailed });
+    const kept = joinHocuspocus(t, socket, 'kept');
+    ann.doc.getText('text').insert(0, 'old');
+    await until('everything saved', () => ann.provider.synced && !ann.provider.hasUnsyncedChanges);
+
+    const url = new URL('/v1/docs/erased', server.hocuspocus.replace('ws:', 'http:'));
+    assert.equal((await fetch(url, { method: 'DELETE' })).status, 204);
+    await until('a denial', () => denials.length === 1);
+    // What it still says is not heard, and the other document of the socket goes on.
+    ann.doc.getText('text').insert(0, 'very ');
+    kept.doc.getText('text').insert(0, 'kept');
+    await until('everything saved', () => kept.provider.synced && !kept.provider.hasUnsyncedChanges);
+    const bob = joinHocuspocus(t, openHocuspocus(t, server.hocuspocus), 'erased');
+    await until('an empty document', () => bob.provider.synced);
+    assert.deepEqual([proxy.accepted, denials.length], [1, 1]);
+
+    // Its next socket makes it ask again. The answer is the same.
+    proxy.cutAll();
+    await until('another denial', () => denials.length === 2);
+    assert.deepEqual(new Set(denials), new Set(['the document was erased']));
+    assert.equal(bob.doc.getText('text').toString(), '');
+
+    // An empty copy may take its place on that socket.
+    ann.provider.detach();
+    const anew = joinHocuspocus(t, socket, 'erased');
+    bob.doc.getText('text').insert(0, 'new');
+    await untilEqual([anew.doc, bob.doc], () => anew.provider.synced);
+    assert.equal(anew.doc.getText('text').toString(), 'new');
+  });
+
   test('clients of both kinds share a document', onlyOurs, async (t) => {
     const ann = joinHocuspocus(t, openHocuspocus(t, server.hocuspocus), 'both/kinds');
     const bob = joinYWebsocket(t, server.yjs, 'both/kinds');

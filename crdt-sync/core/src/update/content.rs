@@ -1,10 +1,13 @@
 //! What structs hold: checked, measured, never kept.
-use super::json::{self, Reach};
 use super::lib0::{Cursor, utf16_len};
 use super::{Kind, UpdateError};
+use crate::json::{self, Reach};
 
 /// How many levels of values in values are read: few enough for every engine's stack.
 const DEEPEST: u32 = 256;
+
+/// The deepest level of JSON: that of serde_json, with which yrs reads.
+const DEEPEST_JSON: u32 = 127;
 
 /// What was found in the content of a struct.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +33,7 @@ pub(super) fn check(kind: Kind, cursor: &mut Cursor<'_>) -> Result<Measure, Upda
             for _ in 0..units {
                 let text = cursor.text()?;
                 if text != "undefined" {
-                    json::check(text)?;
+                    json::check(text, DEEPEST_JSON)?;
                 }
             }
             // yrs 0.28 reads one text too many.
@@ -57,7 +60,7 @@ pub(super) fn check(kind: Kind, cursor: &mut Cursor<'_>) -> Result<Measure, Upda
 }
 
 fn single_json(cursor: &mut Cursor<'_>) -> Result<Measure, UpdateError> {
-    let reach = json::check(cursor.text()?)?;
+    let reach = json::check(cursor.text()?, DEEPEST_JSON)?;
     Ok(Measure { units: 1, is_portable: reach == Reach::Everyone })
 }
 

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::json::JsonError;
+
 /// Why bytes are not an update, or not one that every engine takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpdateError {
@@ -49,3 +51,12 @@ impl fmt::Display for UpdateError {
 }
 
 impl std::error::Error for UpdateError {}
+
+impl From<JsonError> for UpdateError {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::Syntax => Self::Json,
+            JsonError::TooDeep => Self::TooDeep,
+        }
+    }
+}

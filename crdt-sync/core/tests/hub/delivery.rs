@@ -491,6 +491,22 @@ fn a_slow_follower_that_asks_gets_one_answer() {
     assert_eq!(answered(&messages).unwrap().authors().collect::<Vec<_>>(), [(1, 7..60)]);
 }
 
+/// Not even one that kept up until then makes the server queue answers without end.
+#[test]
+fn who_asks_and_asks_and_reads_nothing_gets_few_answers() {
+    let mut world = World::open_with(Limits { queue_bytes: 2_000, ..Limits::default() }, None);
+    world.join(ADA, Dialect::Native);
+    world.update(ADA, &typed(1, 0, &"a".repeat(500)));
+    world.attach(attach(BOB, Dialect::Native));
+    world.writes = false;
+    for _ in 0..50 {
+        world.say(BOB, step_1(&StateVector::new()));
+    }
+    let answers = world.take(BOB).iter().filter(|message| matches!(message, ServerMessage::Step2(_))).count();
+    assert!((1..=5).contains(&answers), "{answers} answers");
+    assert_eq!(world.hub.stats().slow_followers, 1);
+}
+
 #[test]
 fn a_slow_follower_that_goes_on_sending_nonsense_is_closed() {
     let mut world = with_slow_follower();

@@ -1,7 +1,7 @@
 //! Clients, a disk and a worker that are slow, fail and forget, at random; and what holds nevertheless.
 //!
 //! At every moment: nothing is acknowledged and nothing is called durable that is not on disk. When all is quiet: all
-//! copies are one, and hold everything that anybody wrote. `STOA_SWEEP` says how many times the usual number of scenarios.
+//! copies are one, and hold everything that anybody wrote. `STOA_SWEEP` says how many scenarios, `STOA_SEED` which is the first.
 #![expect(clippy::disallowed_methods, reason = "an Instant can only be had from the clock")]
 
 use std::collections::{BTreeMap, VecDeque};
@@ -547,8 +547,9 @@ fn run(seed: u64) {
 
 #[test]
 fn nothing_acknowledged_is_ever_missing_and_all_copies_become_one() {
-    let times: u64 = std::env::var("STOA_SWEEP").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
-    for seed in 0..10_000 * times {
+    let number = |name: &str| std::env::var(name).ok().map(|number| number.parse::<u64>().unwrap());
+    let first = number("STOA_SEED").unwrap_or(0);
+    for seed in first..first + number("STOA_SWEEP").unwrap_or(10_000) {
         if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
             let words = panic.downcast_ref::<&str>().copied();
             panic!("seed {seed}: {:?}", panic.downcast_ref::<String>().map_or(words, |words| Some(words)));

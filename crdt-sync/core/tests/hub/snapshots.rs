@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use stoa_base_types::Epoch;
-use stoa_crdt_sync_core::update::{StateVector, Update};
+use stoa_crdt_sync_core::update::{StateVector, Update, merge};
 use stoa_crdt_sync_core::wire::{ClientMessage, ServerMessage};
 use stoa_crdt_sync_core::{CompactJob, Compacted, Dialect, Event, Input, Limits, Stored, StoredSnapshot, Unproven};
 
@@ -293,6 +293,23 @@ fn who_has_the_snapshot_is_answered_without_it() {
     let update = answered(&world.take(BOB)).unwrap();
     assert_eq!(update.authors().collect::<Vec<_>>(), [(1, 4..5)]);
     assert!(update.deletes().contains(1, 2), "with all deletes");
+}
+
+/// An engine also deletes what stands in something deleted, which no update ever said.
+#[test]
+fn what_a_snapshot_deletes_is_told_with_all_deletes() {
+    let mut world = with_five(small());
+    let job = world.take_job().unwrap();
+    let [merged, more] = [job.merged().unwrap(), deleted(1, 0, 1)].map(|update| Update::read(update).unwrap());
+    let mut deletes = merged.deletes().clone();
+    deletes.union(more.deletes());
+    let body = merge(&[&merged], &StateVector::new(), &deletes);
+    done(&mut world, &job, Ok(job.prove(body.into()).unwrap()));
+    written(&mut world, 1, true);
+    world.attach(attach(BOB, Dialect::Native));
+    world.say(BOB, step_1(&[(1, 4)].into_iter().collect()));
+    let update = answered(&world.take(BOB)).unwrap();
+    assert!(update.deletes().contains(1, 0) && update.deletes().contains(1, 2));
 }
 
 #[test]

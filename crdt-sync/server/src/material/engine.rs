@@ -19,6 +19,8 @@ pub(crate) enum EngineError {
     Damaged(UpdateError),
     /// The engine says so.
     Refused(String),
+    /// The root is to be a text and holds elements of an array.
+    NotText,
     /// The engine did not take everything.
     Incomplete,
     /// The engine panicked.
@@ -32,6 +34,7 @@ impl fmt::Display for EngineError {
             Self::TooDeep => f.write_str("the document nests types too deeply"),
             Self::Damaged(error) => write!(f, "the document is damaged: {error}"),
             Self::Refused(why) => write!(f, "the engine refuses the document: {why}"),
+            Self::NotText => f.write_str("the root holds elements of an array, which a text has no words for"),
             Self::Incomplete => f.write_str("the engine did not take all of the document"),
             Self::Panicked => f.write_str("the engine failed on the document"),
         }

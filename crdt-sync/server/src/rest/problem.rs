@@ -128,6 +128,7 @@ impl From<EngineError> for Problem {
             EngineError::Unportable | EngineError::TooDeep => {
                 Self::conflict(format!("{error}; read it as an update instead"))
             }
+            EngineError::NotText => Self::conflict(format!("{error}; name another root, or send an update")),
             EngineError::Damaged(_) | EngineError::Refused(_) | EngineError::Incomplete | EngineError::Panicked => {
                 let detail =
                     format!("{error}; this is a bug, the document itself is sound: read it as an update instead");

@@ -42,6 +42,8 @@ enum End {
     TooLarge,
     /// Too much of what the client says makes no sense.
     Nonsense,
+    /// The server ends; the client comes again.
+    Restarting,
 }
 
 impl End {
@@ -51,7 +53,13 @@ impl End {
             Self::Deaf => Some((1008, "reads too slowly")),
             Self::TooLarge => Some((1009, "a message has at most 64 KiB")),
             Self::Nonsense => Some((1007, "too many messages that make no sense")),
+            Self::Restarting => Some((1012, "the server restarts")),
         }
+    }
+
+    /// Whether the client shall come back late.
+    const fn is_penalized(self) -> bool {
+        !matches!(self, Self::Restarting)
     }
 }
 
@@ -71,7 +79,9 @@ impl Socket {
         self.exchange.close(self.id);
         let Some((code, reason)) = end.close_frame() else { return };
         // The stock client opens the next socket as soon as this one is closed.
-        sleep(self.exchange.settings.penalty).await;
+        if end.is_penalized() {
+            sleep(self.exchange.settings.penalty).await;
+        }
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
         let _ = timeout(CLOSE_TIMEOUT, socket.send(Message::Close(Some(frame)))).await;
     }
@@ -81,6 +91,8 @@ impl Socket {
         let mut silent_at = Instant::now() + idle;
         let mut check_at = Instant::now() + idle;
         let mut is_pinged = false;
+        let exchange = Arc::clone(&self.exchange);
+        let mut draining = std::pin::pin!(exchange.draining());
         loop {
             let pause = self.paused_until;
             let step = tokio::select! {
@@ -103,6 +115,7 @@ impl Socket {
                         false => self.write(socket, Message::Ping(Bytes::new())).await,
                     }
                 }
+                () = &mut draining => Err(End::Restarting),
                 () = sleep_until(check_at) => {
                     check_at = Instant::now() + idle;
                     self.check_rights();

@@ -69,9 +69,13 @@ impl Client {
 
 /// Starts the endpoint; returns host, port and path.
 async fn serve(settings: Settings, authorize: Authorize) -> String {
+    serve_until(settings, authorize, watch::Sender::new(false).subscribe()).await
+}
+
+async fn serve_until(settings: Settings, authorize: Authorize, draining: watch::Receiver<bool>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(axum::serve(listener, router_with(settings, authorize)).into_future());
+    tokio::spawn(axum::serve(listener, router_with(settings, authorize, draining)).into_future());
     format!("{address}/y-webrtc")
 }
 
@@ -302,4 +306,17 @@ async fn a_client_that_answers_nothing_is_left() {
     let mut pings = Vec::new();
     let _ = stream.read_to_end(&mut pings).await;
     assert_eq!(pings, [0x89, 0]);
+}
+
+#[tokio::test]
+async fn sockets_say_farewell_when_the_server_ends() {
+    let drain = watch::Sender::new(false);
+    // Whoever is sent away may come back at once.
+    let settings = Settings { penalty: Duration::from_hours(1), ..Settings::default() };
+    let address = serve_until(settings, open_to_all(), drain.subscribe()).await;
+    let mut ann = Client::in_topic(&address, "t", "a").await;
+    drain.send_replace(true);
+    assert_eq!(ann.close_code().await, Some(1012));
+    // Who comes too late hears it, too.
+    assert_eq!(Client::connect(&address).await.close_code().await, Some(1012));
 }

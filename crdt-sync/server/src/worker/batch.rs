@@ -51,6 +51,14 @@ pub(crate) struct BatchDone {
     result: Result<(), StoreError>,
 }
 
+#[cfg(test)]
+impl BatchDone {
+    /// Of a batch that no worker ever gave: counting it breaks the worker that is told.
+    pub(crate) fn of_nobody(since: Instant) -> Self {
+        Self { given: Given::default(), since, result: Ok(()) }
+    }
+}
+
 impl Batch {
     pub(super) fn append(&mut self, doc: DocName, epoch: Epoch, seq: u64, body: Bytes) {
         match self.given.appends.last_mut() {

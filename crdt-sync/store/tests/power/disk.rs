@@ -16,19 +16,22 @@ pub(crate) struct Disk {
 }
 
 /// How the program is run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Run {
     /// Updates to write.
     pub(crate) count: u64,
     /// The operation before which it is killed; 0: none.
     pub(crate) cut_at: u64,
     pub(crate) fail: String,
+    /// The disk only pretends to sync.
     pub(crate) lies: bool,
+    /// The program does not wait for it.
+    pub(crate) is_careless: bool,
 }
 
 impl Default for Run {
     fn default() -> Self {
-        Self { count: u64::from(u32::MAX), cut_at: 0, fail: String::new(), lies: false }
+        Self { count: u64::from(u32::MAX), cut_at: 0, fail: String::new(), lies: false, is_careless: false }
     }
 }
 
@@ -67,6 +70,9 @@ impl Disk {
     pub(crate) fn run(&self, run: &Run) -> Output {
         let mut command = Command::new(appender());
         command.arg(self.folder()).arg(run.count.to_string());
+        if run.is_careless {
+            command.arg("careless");
+        }
         command.env("LD_PRELOAD", shim()).env("POWER_DIR", self.folder()).env("POWER_STATE", self.state());
         command.env("POWER_CUT_AT", run.cut_at.to_string()).env("POWER_FAIL", &run.fail);
         if run.lies {

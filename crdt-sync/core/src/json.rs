@@ -1,29 +1,35 @@
 //! Whether a text is JSON, without keeping what it says.
-use super::UpdateError;
-
-/// The deepest level: that of serde_json, with which yrs reads.
-const DEEPEST: u32 = 127;
 
 /// What a text of JSON may hold that JavaScript reads and yrs does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(crate) enum Reach {
     /// Everyone reads it.
     Everyone,
     /// Half a surrogate pair, a number beyond all floats, or one of 64 bits that takes the place of the sign.
     JavaScript,
 }
 
-/// Checks a whole text.
-pub(super) fn check(text: &str) -> Result<Reach, UpdateError> {
-    let mut scan = Scan { text, at: 0, reach: Reach::Everyone };
+/// Why a text is not taken for JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JsonError {
+    /// It is none.
+    Syntax,
+    /// Arrays and objects lie within each other in more levels than wanted.
+    TooDeep,
+}
+
+/// Checks that a text is one JSON value of at most so many levels, and nothing else.
+pub(crate) fn check(text: &str, deepest: u32) -> Result<Reach, JsonError> {
+    let mut scan = Scan { text, at: 0, deepest, reach: Reach::Everyone };
     scan.value(0)?;
     scan.space();
-    if scan.at == text.len() { Ok(scan.reach) } else { Err(UpdateError::Json) }
+    if scan.at == text.len() { Ok(scan.reach) } else { Err(JsonError::Syntax) }
 }
 
 struct Scan<'a> {
     text: &'a str,
     at: usize,
+    deepest: u32,
     reach: Reach,
 }
 
@@ -32,8 +38,8 @@ impl Scan<'_> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn next(&mut self) -> Result<u8, UpdateError> {
-        let byte = self.peek().ok_or(UpdateError::Json)?;
+    fn next(&mut self) -> Result<u8, JsonError> {
+        let byte = self.peek().ok_or(JsonError::Syntax)?;
         self.at += 1;
         Ok(byte)
     }
@@ -44,7 +50,7 @@ impl Scan<'_> {
         }
     }
 
-    fn value(&mut self, depth: u32) -> Result<(), UpdateError> {
+    fn value(&mut self, depth: u32) -> Result<(), JsonError> {
         self.space();
         match self.next()? {
             b'"' => self.string(),
@@ -61,19 +67,19 @@ impl Scan<'_> {
         }
     }
 
-    fn word(&mut self, rest: &str) -> Result<(), UpdateError> {
+    fn word(&mut self, rest: &str) -> Result<(), JsonError> {
         let end = self.at + rest.len();
         if self.text.as_bytes().get(self.at..end) != Some(rest.as_bytes()) {
-            return Err(UpdateError::Json);
+            return Err(JsonError::Syntax);
         }
         self.at = end;
         Ok(())
     }
 
     /// The items of an array or an object, whose bracket was read.
-    fn list(&mut self, depth: u32, end: u8, has_keys: bool) -> Result<(), UpdateError> {
-        if depth >= DEEPEST {
-            return Err(UpdateError::TooDeep);
+    fn list(&mut self, depth: u32, end: u8, has_keys: bool) -> Result<(), JsonError> {
+        if depth >= self.deepest {
+            return Err(JsonError::TooDeep);
         }
         self.space();
         if self.peek() == Some(end) {
@@ -93,24 +99,24 @@ impl Scan<'_> {
             match self.next()? {
                 b',' => {}
                 byte if byte == end => return Ok(()),
-                _ => return Err(UpdateError::Json),
+                _ => return Err(JsonError::Syntax),
             }
         }
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), UpdateError> {
-        if self.next()? == byte { Ok(()) } else { Err(UpdateError::Json) }
+    fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
+        if self.next()? == byte { Ok(()) } else { Err(JsonError::Syntax) }
     }
 
     /// The rest of a string, whose first quote was read.
-    fn string(&mut self) -> Result<(), UpdateError> {
+    fn string(&mut self) -> Result<(), JsonError> {
         let mut high = false;
         loop {
             let mut unit = None;
             match self.next()? {
                 b'"' => break,
                 b'\\' => unit = self.escape()?,
-                0..0x20 => return Err(UpdateError::Json),
+                0..0x20 => return Err(JsonError::Syntax),
                 _ => {}
             }
             let is_low = matches!(unit, Some(0xdc00..=0xdfff));
@@ -126,28 +132,28 @@ impl Scan<'_> {
     }
 
     /// What follows a backslash: the unit, if it is written as a number.
-    fn escape(&mut self) -> Result<Option<u32>, UpdateError> {
+    fn escape(&mut self) -> Result<Option<u32>, JsonError> {
         match self.next()? {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(None),
             b'u' => {
                 let mut unit = 0;
                 for _ in 0..4 {
-                    let digit = char::from(self.next()?).to_digit(16).ok_or(UpdateError::Json)?;
+                    let digit = char::from(self.next()?).to_digit(16).ok_or(JsonError::Syntax)?;
                     unit = unit << 4 | digit;
                 }
                 Ok(Some(unit))
             }
-            _ => Err(UpdateError::Json),
+            _ => Err(JsonError::Syntax),
         }
     }
 
     /// The rest of a number; its sign and first digit were read.
-    fn number(&mut self, first: u8) -> Result<(), UpdateError> {
+    fn number(&mut self, first: u8) -> Result<(), JsonError> {
         let start = self.at - 1;
         match first {
             b'0' => {}
             b'1'..=b'9' => while self.digit() {},
-            _ => return Err(UpdateError::Json),
+            _ => return Err(JsonError::Syntax),
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
@@ -172,9 +178,9 @@ impl Scan<'_> {
         is_digit
     }
 
-    fn digits(&mut self) -> Result<(), UpdateError> {
+    fn digits(&mut self) -> Result<(), JsonError> {
         if !self.digit() {
-            return Err(UpdateError::Json);
+            return Err(JsonError::Syntax);
         }
         while self.digit() {}
         Ok(())
@@ -191,8 +197,14 @@ fn is_for_everyone(number: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::{JsonError, Reach};
+
+    /// To the levels of serde_json, with which yrs reads.
+    fn check(text: &str) -> Result<Reach, JsonError> {
+        super::check(text, 127)
+    }
 
     const GOOD: [&str; 9] = [
         " {\"a\": [1, -2.5e-3, true, false, null, \"\\u00e9\\n\"], \"b\": {}} ",
@@ -230,7 +242,7 @@ mod tests {
             "\"\\u12g4\"",
         ];
         for bad in bad {
-            assert_eq!(check(bad), Err(UpdateError::Json), "{bad}");
+            assert_eq!(check(bad), Err(JsonError::Syntax), "{bad}");
         }
     }
 
@@ -251,6 +263,16 @@ mod tests {
             assert_eq!(check(&nested(levels)).is_ok(), is_good, "{levels}");
             assert_eq!(yrs::Any::from_json(&nested(levels)).is_ok(), is_good, "{levels}");
         }
+    }
+
+    #[test]
+    fn the_deepest_level_is_the_one_asked_for() {
+        for (deepest, levels) in [(0, 0), (1, 1), (64, 64)] {
+            let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+            assert_eq!(super::check(&nested(levels), deepest), Ok(Reach::Everyone));
+            assert_eq!(super::check(&nested(levels + 1), deepest), Err(JsonError::TooDeep));
+        }
+        assert_eq!(super::check(&"[".repeat(1_000_000), 64), Err(JsonError::TooDeep));
     }
 
     proptest! {
