@@ -7,10 +7,11 @@ use std::time::Instant;
 use crate::counts::{Counts, Dropped};
 use crate::features::Features;
 use crate::handler::{Passed, SocketId};
+use crate::inside::{Inside, Insiders};
 use crate::neighbours::Neighbours;
 use crate::outbox::Outbox;
 use crate::sender::{LONGEST, Sender};
-use crate::sockets::{BindOptions, Sockets};
+use crate::sockets::{BindOptions, BoundSocket, Sockets};
 
 /// What a handler may do while it is called.
 ///
@@ -22,7 +23,6 @@ pub struct Context<'a> {
 }
 
 /// What a worker acts with, apart from its handlers.
-#[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) now: Instant,
     pub(crate) worker: usize,
@@ -34,6 +34,12 @@ pub(crate) struct Desk {
     listening: Arc<[SocketAddr]>,
     /// Workers to which something was passed in this turn.
     passed_to: Vec<bool>,
+    /// What handlers of this worker sent to each other's addresses.
+    pub(crate) inside: Inside,
+    /// Addresses within the process, with the handlers that have them.
+    pub(crate) insiders: Vec<(usize, Insiders)>,
+    /// Where what goes to such an address is put together.
+    scratch: Vec<u8>,
 }
 
 impl Context<'_> {
@@ -56,9 +62,20 @@ impl Context<'_> {
     }
 
     /// Sends a datagram made of the parts, from the given address of ours or from the one that the kernel chooses. What the kernel does not
-    /// take is dropped and counted.
+    /// take is dropped and counted. What is for an address that another handler has within the process goes there
+    /// ([`Handler::insiders`](crate::Handler::insiders)).
     pub fn send(&mut self, socket: SocketId, to: SocketAddr, local: Option<IpAddr>, parts: &[&[u8]]) {
-        self.desk.send(socket, to, local, parts);
+        if !self.desk.send_inside(self.handler, socket, to, local, parts) {
+            self.desk.send(socket, to, local, parts);
+        }
+    }
+
+    /// Hands a datagram to the other handlers of this worker, before this turn ends, as if it had arrived on a listening socket: the
+    /// first of them that claims it gets it. What nobody claims, and what is too much, is dropped and counted.
+    pub fn send_to_self(&mut self, socket: SocketId, from: SocketAddr, local: Option<IpAddr>, bytes: &[u8]) {
+        if !self.desk.inside.push(self.handler, socket, from, local, bytes) {
+            self.desk.counts.drop_one(Dropped::RingFull);
+        }
     }
 
     /// A listening address of the group, with its real port.
@@ -88,7 +105,7 @@ impl Context<'_> {
     /// The address of a socket, with its real port; `None` if it is closed.
     #[must_use]
     pub fn local_addr(&self, socket: SocketId) -> Option<SocketAddr> {
-        self.desk.sockets.get(socket).map(crate::sockets::BoundSocket::address)
+        self.desk.sockets.get(socket).map(BoundSocket::address)
     }
 
     /// Closes a socket that this handler bound, after sending what is gathered for it. Nothing arrives on it any more.
@@ -131,6 +148,9 @@ impl Desk {
             outbox: Outbox::new(),
             sender: Sender::new(features),
             listening,
+            inside: Inside::default(),
+            insiders: Vec::new(),
+            scratch: Vec::new(),
         }
     }
 
@@ -177,6 +197,28 @@ impl Desk {
             self.flush();
         }
         self.outbox.push(socket, to, local, parts);
+    }
+
+    /// Sends to an address within the process; false when this is none.
+    fn send_inside(
+        &mut self,
+        by: usize,
+        socket: SocketId,
+        to: SocketAddr,
+        local: Option<IpAddr>,
+        parts: &[&[u8]],
+    ) -> bool {
+        let mut others = self.insiders.iter().filter(|(handler, _)| *handler != by);
+        let found = others.find_map(|(handler, insiders)| insiders(to).map(|found| (*handler, found)));
+        let Some((handler, (worker, tag))) = found else { return false };
+        let Some(address) = self.sockets.get(socket).map(BoundSocket::address) else { return false };
+        let from = SocketAddr::new(local.unwrap_or_else(|| address.ip()), address.port());
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        self.pass(handler, worker, Passed { tag, from, bytes: &bytes });
+        self.scratch = bytes;
+        true
     }
 
     fn pass(&mut self, handler: usize, worker: usize, passed: Passed<'_>) -> bool {

@@ -1,6 +1,5 @@
 use std::any::Any;
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,6 +7,7 @@ use std::time::Instant;
 use crate::context::{Context, Desk};
 use crate::counts::Dropped;
 use crate::handler::{Datagram, Handler, IcmpError, Passed};
+use crate::inside::Insiders;
 
 /// Builds the handlers of one worker, at the start and again after a panic.
 pub(crate) type MakeHandlers = Arc<dyn Fn(usize) -> Vec<Box<dyn Handler>> + Send + Sync>;
@@ -28,10 +28,25 @@ impl Crew {
         Self { handlers: handlers.into_iter().map(Some).collect(), make, worker }
     }
 
+    /// The addresses that handlers have within the process.
+    pub(crate) fn insiders(&self) -> Vec<(usize, Insiders)> {
+        let handlers = self.handlers.iter().enumerate();
+        handlers.filter_map(|(index, handler)| Some((index, handler.as_ref()?.insiders()?))).collect()
+    }
+
     /// Hands a datagram to the handler that bound its socket or, on a listening socket, to the first that claims it.
     pub(crate) fn datagram(&mut self, desk: &mut Desk, owner: Option<usize>, datagram: Datagram<'_>) {
+        self.deliver(desk, owner, None, datagram);
+    }
+
+    /// Hands a datagram that the handler `by` sent to a listening socket to the first of the others that claims it.
+    pub(crate) fn inside(&mut self, desk: &mut Desk, by: usize, datagram: Datagram<'_>) {
+        self.deliver(desk, None, Some(by), datagram);
+    }
+
+    fn deliver(&mut self, desk: &mut Desk, owner: Option<usize>, by: Option<usize>, datagram: Datagram<'_>) {
         self.guarded(desk, owner.unwrap_or(0), |handlers, desk, active| {
-            let index = owner.or_else(|| claiming(handlers, active, datagram.bytes, datagram.from));
+            let index = owner.or_else(|| claiming(handlers, active, by, datagram));
             let handler = index.and_then(|index| handlers.get_mut(index)?.as_mut().map(|handler| (index, handler)));
             let Some((index, handler)) = handler else { return desk.counts.drop_one(Dropped::Unclaimed) };
             active.set(index);
@@ -107,15 +122,16 @@ impl Crew {
     }
 }
 
-/// The first handler that claims a datagram.
+/// The first handler that claims a datagram, apart from the one that sent it.
 fn claiming(
     handlers: &[Option<Box<dyn Handler>>],
     active: &Cell<usize>,
-    bytes: &[u8],
-    from: SocketAddr,
+    by: Option<usize>,
+    datagram: Datagram<'_>,
 ) -> Option<usize> {
-    handlers.iter().enumerate().find_map(|(index, handler)| {
+    let mut others = handlers.iter().enumerate().filter(|(index, _)| Some(*index) != by);
+    others.find_map(|(index, handler)| {
         active.set(index);
-        handler.as_ref()?.claims(bytes, from).then_some(index)
+        handler.as_ref()?.claims(datagram.bytes, datagram.from).then_some(index)
     })
 }

@@ -13,6 +13,7 @@ use crate::crew::{Crew, MakeHandlers};
 use crate::features::Features;
 use crate::handler::Handler;
 use crate::inbox::Inbox;
+use crate::inside::Inside;
 use crate::mailbox::Mailbox;
 use crate::neighbours::Neighbours;
 use crate::ring::Parcel;
@@ -149,12 +150,16 @@ impl Group {
         let run = move || {
             #[expect(clippy::disallowed_methods, reason = "driver: owns the clock")]
             let now = std::time::Instant::now();
+            let crew = Crew::new(make, index);
+            let mut desk = Desk::new(index, sockets, listening, neighbours, features, now);
+            desk.insiders = crew.insiders();
             let worker = Worker {
-                desk: Desk::new(index, sockets, listening, neighbours, features, now),
-                crew: Crew::new(make, index),
+                desk,
+                crew,
                 inbox: Inbox::new(features),
                 metrics: Metrics::new(),
                 parcel: Parcel::default(),
+                inside: Inside::default(),
                 next_ring: 0,
             };
             worker.run();

@@ -3,6 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use crate::context::Context;
+use crate::inside::Insiders;
 
 /// A socket of one worker: its shares of the group's listening sockets first (0..n in the order of the addresses), then those
 /// that handlers bound.
@@ -65,6 +66,12 @@ pub trait Handler: Send {
 
     /// Feeds what the same handler on a worker passed ([`Context::pass`]).
     fn handle_passed(&mut self, _context: &mut Context<'_>, _passed: Passed<'_>) {}
+
+    /// Which addresses are this handler's within the process: what the other handlers send there comes to
+    /// [`Handler::handle_passed`] and not to the kernel. `from` is then our address that it was sent from. Asked once.
+    fn insiders(&self) -> Option<Insiders> {
+        None
+    }
 
     /// Tells of a datagram that did not arrive.
     fn handle_icmp(&mut self, _context: &mut Context<'_>, _error: IcmpError) {}

@@ -9,10 +9,11 @@ use std::time::Instant;
 use rustix::event::{Timespec, epoll};
 
 use crate::context::Desk;
-use crate::counts::Metrics;
+use crate::counts::{Dropped, Metrics};
 use crate::crew::Crew;
 use crate::handler::{Datagram, SocketId};
 use crate::inbox::Inbox;
+use crate::inside::{Entry, Inside};
 use crate::ring::Parcel;
 
 /// One thread's loop. Sleeps in the kernel while nothing arrives and nothing is due.
@@ -25,6 +26,8 @@ pub(crate) struct Worker {
     pub(crate) inbox: Inbox,
     pub(crate) metrics: Metrics,
     pub(crate) parcel: Parcel,
+    /// What handlers sent to each other, while it is handed out.
+    pub(crate) inside: Inside,
     /// The ring that the next turn looks at first.
     pub(crate) next_ring: usize,
 }
@@ -54,6 +57,7 @@ impl Worker {
                 self.handle_mail();
             }
             self.crew.timeouts(&mut self.desk);
+            self.handle_inside();
             self.desk.finish_turn();
             self.desk.counts.publish(&self.metrics);
         }
@@ -167,6 +171,23 @@ impl Worker {
         }
     }
 
+    /// Hands out what handlers sent to each other. What comes of that waits no longer than what it answers did.
+    fn handle_inside(&mut self) {
+        for _ in 0..INSIDE_ROUNDS {
+            if self.desk.inside.is_empty() {
+                return;
+            }
+            std::mem::swap(&mut self.desk.inside, &mut self.inside);
+            for (Entry { by, socket, from, local, .. }, bytes) in self.inside.iter() {
+                self.crew.inside(&mut self.desk, by, Datagram { bytes, socket, from, local });
+            }
+            self.inside.clear();
+        }
+        let left = self.desk.inside.iter().count();
+        self.desk.counts.drop_many(Dropped::RingFull, left);
+        self.desk.inside.clear();
+    }
+
     fn handle_mail(&mut self) {
         for _ in 0..MAIL_PER_TURN {
             let own = self.desk.neighbours.workers.get(self.desk.worker);
@@ -200,6 +221,9 @@ const ERRORS_PER_TURN: usize = 16;
 
 /// Datagrams of other workers after which a turn begins no further ring.
 const PASSED_PER_TURN: usize = 1024;
+
+/// Answers of handlers to each other's answers within one turn: more of them are an endless talk.
+const INSIDE_ROUNDS: usize = 4;
 
 /// Mail that one turn reads.
 const MAIL_PER_TURN: usize = 64;

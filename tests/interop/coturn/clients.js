@@ -13,10 +13,10 @@ export function run(program, args, { patience = 30_000 } = {}) {
 }
 
 /** coturn's `turnutils_uclient`: how many of its messages came back, and what share of them was lost, in percent. */
-export async function uclient(relay, flags, { host = '127.0.0.1', user = USER, password = PASSWORD } = {}) {
+export async function uclient(relay, flags, { host = '127.0.0.1', user = USER, password = PASSWORD, patience } = {}) {
   const port = flags.includes('-S') ? relay.tlsPort : relay.port;
   const args = ['-u', user, '-w', password, '-p', String(port), ...flags, host];
-  const { status, text } = await run('turnutils_uclient', args);
+  const { status, text } = await run('turnutils_uclient', args, { patience });
   const [, sent, received] = [...text.matchAll(/tot_send_msgs=(\d+), tot_recv_msgs=(\d+)/g)].at(-1) ?? [];
   const lost = /Total lost packets \d+ \(([\d.]+)%\)/.exec(text)?.[1];
   return { status, sent: Number(sent), received: Number(received), lost: Number(lost), text };

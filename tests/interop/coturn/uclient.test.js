@@ -23,6 +23,7 @@ const VARIANTS = {
   'TCP, indications': ['-t', '-y', '-c', '-s'],
   TLS: ['-t', '-S', '-y', '-c'],
   'TCP allocations (RFC 6062)': ['-T', '-y', '-c'],
+  'TCP allocations, pairs': ['-T', '-y'],
   negative: ['-y', '-c', '-N'],
   'random disconnects': ['-y', '-c', '-B'],
 };
@@ -41,14 +42,11 @@ before(async () => {
 after(() => Promise.all(Object.values(relays).map((relay) => relay.stop())));
 
 test('every variant of the client', { concurrency: 4 }, async (t) => {
-  const variants = Object.entries(VARIANTS).map(([name, flags]) =>
-    t.test(name, () => compare([...flags, ...AMOUNT], flags.includes('-S') ? 3 : 1)),
-  );
+  const variants = Object.entries(VARIANTS).map(([name, flags]) => t.test(name, () => compare([...flags, ...AMOUNT])));
   await Promise.all(variants);
 });
 
-/** Fails unless one of the attempts is good: with TLS the client itself forgets messages that came in one record, here and there. */
-async function compare(flags, attempts) {
+async function compare(flags) {
   const host = flags.includes('-x') ? '::1' : '127.0.0.1';
   const ask = (relay) => uclient(relay, flags, { host });
   const [theirs, ...ours] = await Promise.all([relays.coturn, relays.one, relays.two].map(ask));
@@ -59,7 +57,6 @@ async function compare(flags, attempts) {
     assert.ok(result.received > 0, result.text);
   }
   const worst = ours.reduce((one, two) => (one.lost > two.lost ? one : two));
-  if (worst.lost > theirs.lost && attempts > 1) return compare(flags, attempts - 1);
   assert.ok(worst.lost <= theirs.lost, `${worst.lost} % were lost, with coturn ${theirs.lost} %\n${worst.text}`);
 }
 
@@ -101,13 +98,16 @@ test('a peer that is not relayed, and requests that must be refused', async (t) 
   const peer = spawn('turnutils_peer', ['-L', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
   t.after(() => peer.kill('SIGKILL'));
   const towards = ['-e', '127.0.0.1', '-r', String(port)];
-  for (const flags of [
-    ['-c', ...AMOUNT],
-    ['-c', '-R', '-n', '1', '-m', '1'],
-    ['-c', ...AMOUNT],
-  ]) {
-    const { status, lost, text } = await uclient(relays.two, [...flags, ...towards]);
+  const exchange = async () => {
+    const { status, lost, text } = await uclient(relays.two, ['-c', ...AMOUNT, ...towards]);
     assert.equal(status, 0, text);
-    if (!flags.includes('-R')) assert.equal(lost, 0, text);
-  }
+    assert.equal(lost, 0, text);
+  };
+  await exchange();
+  // Of what it damages itself the client may wait for an answer without end, with coturn as with us: it gets as long as it usually takes,
+  // and what counts is that the others are served.
+  const damaging = ['-c', '-R', '-n', '1', '-m', '1', ...towards];
+  const runs = [1, 2, 3].map(() => uclient(relays.two, damaging, { patience: 8_000 }));
+  for (const { status, text } of await Promise.all(runs)) assert.ok(status === 0 || status === null, text);
+  await exchange();
 });

@@ -1,17 +1,19 @@
-use std::hash::Hash;
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use foldhash::quality::FixedState;
 
-use crate::rate::Bucket;
-use crate::table::{Slab, SlabKey, Table};
+use crate::config::Limits;
+use crate::rate::{SharedBucket, Ticks};
+use crate::table::Table;
 
-/// What one user, one source address or everybody together may use. `None` is no limit.
+/// What one allocation, one user, one source address or everybody together may use. `None` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Quota {
-    /// At a time.
+    /// At a time. Means nothing for one allocation.
     pub allocations: Option<u32>,
     /// At a time, over all allocations.
     pub permissions: Option<u32>,
@@ -23,257 +25,382 @@ pub struct Quota {
     pub new_peers: Option<u64>,
 }
 
+/// What users and sources use, counted over all workers that share it.
+///
+/// Looking an account up takes a lock, which only new allocations and mobility do; charging one is a few atomic operations.
+#[derive(Debug)]
+pub struct Ledger {
+    ticks: Ticks,
+    hasher: FixedState,
+    everybody: Arc<Account>,
+    shards: Box<[Mutex<Shard>]>,
+}
+
+/// Accounts that are in use, and some that are not full again yet.
+#[derive(Debug)]
+struct Shard {
+    by_owner: Table<Owner, Arc<Account>>,
+    /// With so many accounts, those that need not be remembered are looked for.
+    sweep_at: usize,
+}
+
 /// Whose limits an allocation counts against.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     User(Arc<str>),
     Source(IpAddr),
-    Everybody,
 }
 
+#[derive(Debug, Default)]
+struct Account {
+    allocations: AtomicU32,
+    permissions: AtomicU32,
+    bytes: SharedBucket,
+    packets: SharedBucket,
+    new_peers: SharedBucket,
+}
+
+/// What one allocation pays with. Whatever becomes of the allocation, its end gives back what it had.
 #[derive(Debug)]
-pub(crate) struct Account {
-    owner: Owner,
-    quota: Quota,
-    allocations: u32,
-    permissions: u32,
-    bytes: Bucket,
-    packets: Bucket,
-    new_peers: Bucket,
-}
-
-/// The accounts of one allocation.
-#[derive(Debug, Clone, Copy)]
 pub(crate) struct Accounts {
-    pub(crate) user: SlabKey,
-    pub(crate) source: SlabKey,
-    pub(crate) everybody: SlabKey,
+    ticks: Ticks,
+    own: Arc<Account>,
+    user: Arc<Account>,
+    source: Arc<Account>,
+    everybody: Arc<Account>,
+    permissions: u32,
 }
 
-impl Accounts {
-    const fn each(self) -> [SlabKey; 3] {
-        [self.user, self.source, self.everybody]
+/// Pays for what another thread carries for an allocation: the payload of its TCP connections.
+#[derive(Debug, Clone)]
+pub struct Meter {
+    ticks: Ticks,
+    payers: [(Arc<Account>, Quota); 4],
+}
+
+impl Meter {
+    /// Takes so many bytes of payload; `false`, and nothing taken, when they have to wait.
+    #[must_use]
+    pub fn charge(&self, bytes: usize, now: Instant) -> bool {
+        charge(self.payers.each_ref().map(|(account, quota)| (&**account, quota)), bytes, self.ticks.at(now))
     }
-}
-
-/// All accounts that are in use, and some whose buckets are not full yet.
-#[derive(Debug)]
-pub(crate) struct Ledger {
-    accounts: Slab<Account>,
-    by_owner: Table<Owner, SlabKey>,
-    /// Accounts without allocations, in the order in which they can be forgotten at the latest.
-    idle: std::collections::VecDeque<SlabKey>,
 }
 
 impl Ledger {
-    pub(crate) fn new(seed: u64) -> Self {
-        let by_owner = Table::with_hasher(FixedState::with_seed(seed));
-        Self { accounts: Slab::new(), by_owner, idle: std::collections::VecDeque::new() }
+    /// In which nothing is used yet; `seed` is random.
+    #[must_use]
+    pub fn new(seed: u64, now: Instant) -> Self {
+        let hasher = FixedState::with_seed(seed);
+        let shard = || Shard { by_owner: Table::with_hasher(hasher.clone()), sweep_at: SWEEP_LEAST };
+        let shards = (0..SHARDS).map(|_| Mutex::new(shard())).collect();
+        Self { ticks: Ticks::since(now), hasher, everybody: Arc::default(), shards }
     }
 
     /// Counts one more allocation; `None` when a quota is used up.
-    pub(crate) fn open(&mut self, owners: [(Owner, Quota); 3], now: Instant) -> Option<Accounts> {
-        self.forget_idle(now);
-        let [user, source, everybody] = owners.map(|(owner, quota)| self.account(owner, quota, now));
-        let accounts = Accounts { user, source, everybody };
-        let has_room = |key| {
-            let account: &Account = self.accounts.get(key)?;
-            (account.quota.allocations.is_none_or(|most| account.allocations < most)).then_some(())
-        };
-        let is_good = accounts.each().into_iter().all(|key| has_room(key).is_some());
-        for key in accounts.each() {
-            match self.accounts.get_mut(key) {
-                Some(account) if is_good => account.allocations += 1,
-                Some(account) if account.allocations == 0 => self.idle.push_back(key),
-                Some(_) | None => {}
+    pub(crate) fn open(&self, user: &Arc<str>, source: IpAddr, limits: &Limits, now: Instant) -> Option<Accounts> {
+        let user = self.account(Owner::User(Arc::clone(user)), now);
+        let source = self.account(Owner::Source(source), now);
+        let everybody = Arc::clone(&self.everybody);
+        let most = [limits.user.allocations, limits.source.allocations, limits.everybody.allocations];
+        for (index, (account, most)) in [&user, &source, &everybody].into_iter().zip(most).enumerate() {
+            if !add(&account.allocations, 1, most) {
+                for account in [&user, &source, &everybody].into_iter().take(index) {
+                    subtract(&account.allocations, 1);
+                }
+                return None;
             }
         }
-        is_good.then_some(accounts)
+        Some(Accounts { ticks: self.ticks, own: Arc::default(), user, source, everybody, permissions: 0 })
     }
 
-    /// Counts one allocation less, with its permissions.
-    pub(crate) fn close(&mut self, accounts: Accounts, permissions: u32) {
-        accounts.each().into_iter().for_each(|key| self.leave(key, permissions));
-    }
-
-    fn leave(&mut self, key: SlabKey, permissions: u32) {
-        let Some(account) = self.accounts.get_mut(key) else { return };
-        account.allocations -= 1;
-        account.permissions -= permissions;
-        if account.allocations == 0 {
-            self.idle.push_back(key);
+    fn account(&self, owner: Owner, now: Instant) -> Arc<Account> {
+        let mut shard = self.shard(&owner);
+        if let Some(account) = shard.by_owner.get(&owner) {
+            return Arc::clone(account);
         }
+        if shard.by_owner.len() >= shard.sweep_at {
+            shard.sweep(self.ticks.at(now));
+        }
+        let account = Arc::<Account>::default();
+        shard.by_owner.insert(owner, Arc::clone(&account));
+        account
     }
 
-    /// Counts `count` permissions for addresses that had none; `false` when there are too many.
-    pub(crate) fn permit(&mut self, accounts: Accounts, count: u32, now: Instant) -> bool {
-        let is_good = accounts.each().into_iter().all(|key| {
-            self.accounts.get(key).is_some_and(|account| {
-                account.quota.permissions.is_none_or(|most| account.permissions + count <= most)
-                    && account.quota.new_peers.is_none_or(|rate| account.new_peers.has(u64::from(count), rate, now))
-            })
-        });
-        for key in accounts.each().into_iter().filter(|_| is_good) {
-            let Some(account) = self.accounts.get_mut(key) else { continue };
-            account.permissions += count;
-            if let Some(rate) = account.quota.new_peers {
-                account.new_peers.take(u64::from(count), rate, now);
-            }
-        }
+    fn shard(&self, owner: &Owner) -> MutexGuard<'_, Shard> {
+        let index = usize::try_from(self.hasher.hash_one(owner)).unwrap_or_default() % SHARDS;
+        #[expect(clippy::indexing_slicing, reason = "there are `SHARDS` shards")]
+        let shard = &self.shards[index];
+        // A panic elsewhere cannot leave a table half changed.
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shard {
+    /// Forgets accounts that nobody uses and whose buckets are full: a new one would be the same.
+    fn sweep(&mut self, ticks: u64) {
+        self.by_owner.retain(|_, account| Arc::strong_count(account) > 1 || !account.is_full(ticks));
+        self.sweep_at = (self.by_owner.len() * 2).max(SWEEP_LEAST);
+    }
+}
+
+impl Accounts {
+    /// Counts `count` permissions for addresses that had none; `false`, and nothing counted, when there are too many.
+    pub(crate) fn permit(&mut self, limits: &Limits, count: u32, now: Instant) -> bool {
+        let ticks = self.ticks.at(now);
+        let is_good = take_all(
+            self.payers(limits),
+            |account, quota| account.permit(quota, count, ticks),
+            |account, quota| account.forbid(quota, count),
+        );
+        self.permissions += if is_good { count } else { 0 };
         is_good
-    }
-
-    /// Lets another source pay for an allocation with its permissions; `None`, and nothing changed, when it cannot.
-    pub(crate) fn change_source(
-        &mut self,
-        accounts: Accounts,
-        (owner, quota): (Owner, Quota),
-        permissions: u32,
-        now: Instant,
-    ) -> Option<Accounts> {
-        let source = self.account(owner, quota, now);
-        if source == accounts.source {
-            return Some(accounts);
-        }
-        let account = self.accounts.get_mut(source)?;
-        let has_room = quota.allocations.is_none_or(|most| account.allocations < most)
-            && quota.permissions.is_none_or(|most| account.permissions + permissions <= most);
-        if !has_room {
-            if account.allocations == 0 {
-                self.idle.push_back(source);
-            }
-            return None;
-        }
-        account.allocations += 1;
-        account.permissions += permissions;
-        self.leave(accounts.source, permissions);
-        Some(Accounts { source, ..accounts })
     }
 
     /// Counts `count` permissions less.
-    pub(crate) fn forbid(&mut self, accounts: Accounts, count: u32) {
-        for key in accounts.each() {
-            if let Some(account) = self.accounts.get_mut(key) {
-                account.permissions -= count;
-            }
+    pub(crate) fn forbid(&mut self, count: u32) {
+        self.permissions = self.permissions.saturating_sub(count);
+        for account in self.shared() {
+            subtract(&account.permissions, count);
         }
+        subtract(&self.own.permissions, count);
     }
 
     /// Takes one datagram of `bytes` out of all buckets; `false`, and nothing taken, when one of them lacks it.
-    pub(crate) fn charge(&mut self, accounts: Accounts, bytes: usize, now: Instant) -> bool {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let is_good = accounts.each().into_iter().all(|key| {
-            self.accounts.get(key).is_some_and(|account| {
-                account.quota.bytes.is_none_or(|rate| account.bytes.has(bytes, rate, now))
-                    && account.quota.packets.is_none_or(|rate| account.packets.has(1, rate, now))
-            })
-        });
-        if is_good {
-            accounts.each().into_iter().for_each(|key| self.take(key, bytes, now));
-        }
-        is_good
+    pub(crate) fn charge(&self, limits: &Limits, bytes: usize, now: Instant) -> bool {
+        charge(self.payers(limits), bytes, self.ticks.at(now))
     }
 
-    fn take(&mut self, key: SlabKey, bytes: u64, now: Instant) {
-        let Some(account) = self.accounts.get_mut(key) else { return };
-        if let Some(rate) = account.quota.bytes {
-            account.bytes.take(bytes, rate, now);
-        }
-        if let Some(rate) = account.quota.packets {
-            account.packets.take(1, rate, now);
-        }
+    /// For other threads, with the limits as they are now.
+    pub(crate) fn meter(&self, limits: &Limits) -> Meter {
+        let accounts = [&self.own, &self.user, &self.source, &self.everybody].map(Arc::clone);
+        let mut quotas = [limits.allocation, limits.user, limits.source, limits.everybody].into_iter();
+        Meter { ticks: self.ticks, payers: accounts.map(|account| (account, quotas.next().unwrap_or_default())) }
     }
 
-    fn account(&mut self, owner: Owner, quota: Quota, now: Instant) -> SlabKey {
-        if let Some(key) = self.by_owner.get(&owner) {
-            if let Some(account) = self.accounts.get_mut(*key) {
-                account.quota = quota;
-            }
-            return *key;
+    /// Lets another source pay from here on; `false`, and nothing changed, when it cannot.
+    pub(crate) fn change_source(&mut self, ledger: &Ledger, source: IpAddr, quota: Quota, now: Instant) -> bool {
+        let source = ledger.account(Owner::Source(source), now);
+        if Arc::ptr_eq(&source, &self.source) {
+            return true;
         }
-        let full = Bucket::new(now);
-        let account = Account {
-            owner: owner.clone(),
-            quota,
-            allocations: 0,
-            permissions: 0,
-            bytes: full,
-            packets: full,
-            new_peers: full,
-        };
-        let key = self.accounts.insert(account);
-        self.by_owner.insert(owner, key);
-        key
+        if !add(&source.allocations, 1, quota.allocations) {
+            return false;
+        }
+        if !add(&source.permissions, self.permissions, quota.permissions) {
+            subtract(&source.allocations, 1);
+            return false;
+        }
+        let old = std::mem::replace(&mut self.source, source);
+        old.leave(self.permissions);
+        true
     }
 
-    /// Forgets a few accounts that nobody uses and whose buckets are full, so that a new allocation finds them as they were.
-    fn forget_idle(&mut self, now: Instant) {
-        for _ in 0..IDLE_STEPS.min(self.idle.len()) {
-            let Some(key) = self.idle.pop_front() else { return };
-            let Some(account) = self.accounts.get(key).filter(|account| account.allocations == 0) else { continue };
-            let buckets = [account.bytes, account.packets, account.new_peers];
-            if buckets.iter().all(|bucket| bucket.is_full(now)) || self.idle.len() >= MAX_IDLE {
-                self.by_owner.remove(&account.owner);
-                self.accounts.remove(key);
-            } else {
-                self.idle.push_back(key);
-            }
+    fn payers<'a>(&'a self, limits: &'a Limits) -> [(&'a Account, &'a Quota); 4] {
+        [
+            (&*self.own, &limits.allocation),
+            (&*self.user, &limits.user),
+            (&*self.source, &limits.source),
+            (&*self.everybody, &limits.everybody),
+        ]
+    }
+
+    const fn shared(&self) -> [&Arc<Account>; 3] {
+        [&self.user, &self.source, &self.everybody]
+    }
+}
+
+impl Drop for Accounts {
+    fn drop(&mut self) {
+        for account in self.shared() {
+            account.leave(self.permissions);
         }
     }
 }
 
-/// Idle accounts that are looked at per new allocation: more than one can become idle.
-const IDLE_STEPS: usize = 8;
-/// Idle accounts that are kept at most; a second empties their buckets anyway.
-const MAX_IDLE: usize = 4096;
+impl Account {
+    fn permit(&self, quota: &Quota, count: u32, ticks: u64) -> bool {
+        if !add(&self.permissions, count, quota.permissions) {
+            return false;
+        }
+        let has_rate = quota.new_peers.is_none_or(|rate| self.new_peers.take(count.into(), rate, ticks));
+        if !has_rate {
+            subtract(&self.permissions, count);
+        }
+        has_rate
+    }
+
+    /// Takes back what [`Self::permit`] did.
+    fn forbid(&self, quota: &Quota, count: u32) {
+        subtract(&self.permissions, count);
+        if let Some(rate) = quota.new_peers {
+            self.new_peers.give_back(count.into(), rate);
+        }
+    }
+
+    fn charge(&self, quota: &Quota, bytes: u64, ticks: u64) -> bool {
+        if quota.packets.is_some_and(|rate| !self.packets.take(1, rate, ticks)) {
+            return false;
+        }
+        let has_bytes = quota.bytes.is_none_or(|rate| self.bytes.take(bytes, rate, ticks));
+        if let (false, Some(rate)) = (has_bytes, quota.packets) {
+            self.packets.give_back(1, rate);
+        }
+        has_bytes
+    }
+
+    /// Takes back what [`Self::charge`] did.
+    fn refund(&self, quota: &Quota, bytes: u64) {
+        if let Some(rate) = quota.packets {
+            self.packets.give_back(1, rate);
+        }
+        if let Some(rate) = quota.bytes {
+            self.bytes.give_back(bytes, rate);
+        }
+    }
+
+    /// Counts one allocation less, with its permissions.
+    fn leave(&self, permissions: u32) {
+        subtract(&self.allocations, 1);
+        subtract(&self.permissions, permissions);
+    }
+
+    fn is_full(&self, ticks: u64) -> bool {
+        [&self.bytes, &self.packets, &self.new_peers].into_iter().all(|bucket| bucket.is_full(ticks))
+    }
+}
+
+fn charge(payers: [(&Account, &Quota); 4], bytes: usize, ticks: u64) -> bool {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    take_all(
+        payers,
+        |account, quota| account.charge(quota, bytes, ticks),
+        |account, quota| account.refund(quota, bytes),
+    )
+}
+
+/// Takes from every payer, or from none.
+fn take_all(
+    payers: [(&Account, &Quota); 4],
+    take: impl Fn(&Account, &Quota) -> bool,
+    give_back: impl Fn(&Account, &Quota),
+) -> bool {
+    for (index, (account, quota)) in payers.into_iter().enumerate() {
+        if !take(account, quota) {
+            payers.into_iter().take(index).for_each(|(account, quota)| give_back(account, quota));
+            return false;
+        }
+    }
+    true
+}
+
+/// Adds up to `most`; `false`, and nothing added, when that would be exceeded.
+fn add(count: &AtomicU32, more: u32, most: Option<u32>) -> bool {
+    let most = most.unwrap_or(u32::MAX);
+    let sum = |now: u32| now.checked_add(more).filter(|sum| *sum <= most);
+    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum).is_ok()
+}
+
+fn subtract(count: &AtomicU32, less: u32) {
+    let before = count.fetch_sub(less, Ordering::Relaxed);
+    debug_assert!(before >= less, "what is given back was taken");
+}
+
+/// Locks of the accounts; more than there are workers on most machines.
+const SHARDS: usize = 16;
+/// Accounts of a shard below which nothing is forgotten.
+const SWEEP_LEAST: usize = 64;
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::disallowed_methods, reason = "an Instant can only be had from the clock")]
 
+    use std::time::Duration;
+
     use super::*;
 
-    fn owners(user: &str, quota: Quota) -> [(Owner, Quota); 3] {
-        let source = Owner::Source(IpAddr::from([192, 0, 2, 1]));
-        [(Owner::User(user.into()), quota), (source, Quota::default()), (Owner::Everybody, Quota::default())]
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    fn of_user(user: Quota) -> Limits {
+        let free = Quota::default();
+        Limits { allocation: free, user, source: free, everybody: free, ..Limits::default() }
     }
 
     #[test]
     fn what_is_closed_is_given_back() {
         let now = Instant::now();
-        let mut ledger = Ledger::new(7);
-        let quota = Quota { allocations: Some(1), permissions: Some(3), ..Quota::default() };
+        let (ledger, ada) = (Ledger::new(7, now), "ada".into());
+        let limits = of_user(Quota { allocations: Some(1), permissions: Some(3), ..Quota::default() });
         for _ in 0..100 {
-            let ada = ledger.open(owners("ada", quota), now).unwrap();
-            assert!(ledger.open(owners("ada", quota), now).is_none());
-            assert!(ledger.permit(ada, 3, now) && !ledger.permit(ada, 1, now));
-            ledger.forbid(ada, 1);
-            assert!(ledger.permit(ada, 1, now));
-            ledger.close(ada, 3);
+            let mut accounts = ledger.open(&ada, HOME, &limits, now).unwrap();
+            assert!(ledger.open(&ada, HOME, &limits, now).is_none());
+            assert!(accounts.permit(&limits, 3, now) && !accounts.permit(&limits, 1, now));
+            accounts.forbid(1);
+            assert!(accounts.permit(&limits, 1, now));
         }
     }
 
     #[test]
     fn users_who_left_are_forgotten() {
         let now = Instant::now();
-        let mut ledger = Ledger::new(7);
+        let ledger = Ledger::new(7, now);
         for user in 0..10_000 {
-            let accounts = ledger.open(owners(&user.to_string(), Quota::default()), now).unwrap();
-            ledger.close(accounts, 0);
+            drop(ledger.open(&user.to_string().into(), HOME, &Limits::default(), now).unwrap());
         }
-        assert!(ledger.accounts.len() < 20, "{}", ledger.accounts.len());
+        let known: usize = ledger.shards.iter().map(|shard| shard.lock().unwrap().by_owner.len()).sum();
+        assert!(known <= SHARDS * SWEEP_LEAST, "{known}");
+    }
+
+    #[test]
+    fn a_user_whose_bucket_is_empty_is_remembered() {
+        let now = Instant::now();
+        let (ledger, ada) = (Ledger::new(7, now), "ada".into());
+        let limits = of_user(Quota { packets: Some(10), ..Quota::default() });
+        let accounts = ledger.open(&ada, HOME, &limits, now).unwrap();
+        assert_eq!((0..20).filter(|_| accounts.charge(&limits, 0, now)).count(), 10);
+        drop(accounts);
+        for user in 0..10_000 {
+            drop(ledger.open(&user.to_string().into(), HOME, &limits, now).unwrap());
+        }
+        let again = ledger.open(&ada, HOME, &limits, now).unwrap();
+        assert!(!again.charge(&limits, 0, now));
+        assert!(again.charge(&limits, 0, now + Duration::from_millis(100)));
     }
 
     #[test]
     fn a_source_that_cannot_pay_changes_nothing() {
         let now = Instant::now();
-        let mut ledger = Ledger::new(7);
-        let ada = ledger.open(owners("ada", Quota::default()), now).unwrap();
-        assert!(ledger.permit(ada, 2, now));
-        let there = Owner::Source(IpAddr::from([192, 0, 2, 2]));
+        let (ledger, ada) = (Ledger::new(7, now), "ada".into());
+        let limits = Limits::default();
+        let mut accounts = ledger.open(&ada, HOME, &limits, now).unwrap();
+        assert!(accounts.permit(&limits, 2, now));
+        let there = IpAddr::from([192, 0, 2, 2]);
         let tight = Quota { permissions: Some(1), ..Quota::default() };
-        assert!(ledger.change_source(ada, (there.clone(), tight), 2, now).is_none());
-        let moved = ledger.change_source(ada, (there, Quota::default()), 2, now).unwrap();
-        ledger.close(moved, 2);
+        assert!(!accounts.change_source(&ledger, there, tight, now));
+        assert!(accounts.change_source(&ledger, there, Quota::default(), now));
+        let source = Arc::clone(&accounts.source);
+        assert_eq!(source.permissions.load(Ordering::Relaxed), 2);
+        drop(accounts);
+        let left = [&source.permissions, &source.allocations].map(|count| count.load(Ordering::Relaxed));
+        assert_eq!(left, [0, 0]);
+    }
+
+    #[test]
+    fn threads_together_stay_within_a_quota() {
+        let now = Instant::now();
+        let (ledger, ada): (_, Arc<str>) = (Ledger::new(7, now), "ada".into());
+        let quota = Quota { allocations: Some(100), packets: Some(1000), ..Quota::default() };
+        let limits = of_user(quota);
+        let work = || {
+            let opened: Vec<_> = (0..100).filter_map(|_| ledger.open(&ada, HOME, &limits, now)).collect();
+            let paid = opened.iter().cycle().take(2000).filter(|accounts| accounts.charge(&limits, 0, now)).count();
+            // Both hold what they have until both have tried.
+            (opened, paid)
+        };
+        let (one, two) = std::thread::scope(|scope| {
+            let other = scope.spawn(work);
+            (work(), other.join().unwrap())
+        });
+        assert_eq!(one.0.len() + two.0.len(), 100);
+        assert_eq!(one.1 + two.1, 1000);
     }
 }

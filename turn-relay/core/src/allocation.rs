@@ -77,6 +77,8 @@ pub(crate) struct Pending {
     pub(crate) address_error: Option<(Family, u16)>,
     /// The family that is a bonus.
     pub(crate) additional: Option<Family>,
+    /// EVEN-PORT: `Some(true)` reserves the next port.
+    pub(crate) even: Option<bool>,
     /// Ports that may still be tried.
     pub(crate) tries: u8,
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::credentials::{Algorithm, Candidate, Credentials, Key};
-use crate::nonce::{NonceKey, Nonces, offers_algorithms};
+use crate::nonce::{self, NonceKey, Nonces, offers_algorithms};
 use crate::refusal::Refusal;
 use crate::stun::{Builder, Integrity, Message, attribute};
 
@@ -30,8 +30,8 @@ pub(crate) struct Authenticated {
 }
 
 impl Authenticator {
-    pub(crate) fn new(credentials: Credentials, key: NonceKey) -> Self {
-        let nonces = Nonces::new(key, credentials.realm(), credentials.has_userhash());
+    pub(crate) fn new(credentials: Credentials, key: NonceKey, previous: Option<NonceKey>) -> Self {
+        let nonces = Nonces::new(key, previous, credentials.realm(), credentials.has_userhash());
         Self { credentials, nonces }
     }
 
@@ -78,16 +78,31 @@ impl Authenticator {
         Ok(Authenticated { username, user, expires, key, integrity })
     }
 
-    /// Appends what a client needs to try (again): REALM, NONCE and PASSWORD-ALGORITHMS.
-    pub(crate) fn challenge(&self, response: Builder, client: SocketAddr, seconds: u64) -> Builder {
+    /// Appends what a client needs to try (again): REALM, NONCE and, where that has room in `room` bytes of message,
+    /// PASSWORD-ALGORITHMS.
+    ///
+    /// An answer to a forged address shall not be larger than what it answers. The two attributes that
+    /// [RFC 8489 § 9.2.4](https://www.rfc-editor.org/rfc/rfc8489#section-9.2.4) demands are as short as can be; the offer of
+    /// other hashes, which is optional and makes the nonce longer, is for requests that are long enough.
+    pub(crate) fn challenge(
+        &self,
+        response: Builder,
+        client: SocketAddr,
+        seconds: u64,
+        room: Option<usize>,
+    ) -> Builder {
+        let response = response.attribute(attribute::REALM, self.credentials.realm().as_bytes());
+        let whole = response.length() + 4 + nonce::LENGTH.next_multiple_of(4) + 4 + OFFERED.len();
+        if room.is_some_and(|room| whole > room) {
+            return response.attribute(attribute::NONCE, &self.nonces.make_short(client, seconds));
+        }
         response
-            .attribute(attribute::REALM, self.credentials.realm().as_bytes())
             .attribute(attribute::NONCE, &self.nonces.make(client, seconds))
             .attribute(attribute::PASSWORD_ALGORITHMS, &OFFERED)
     }
 
-    pub(crate) fn rotate(&mut self, key: NonceKey) {
-        self.nonces.rotate(key);
+    pub(crate) const fn set_nonce_keys(&mut self, current: NonceKey, previous: Option<NonceKey>) {
+        self.nonces.set_keys(current, previous);
     }
 
     pub(crate) const fn credentials(&self) -> &Credentials {

@@ -1,7 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::account::Quota;
+use crate::account::{Ledger, Quota};
 use crate::clock::WallClock;
 use crate::credentials::Credentials;
 use crate::nonce::NonceKey;
@@ -23,6 +23,8 @@ pub struct Config {
     pub credentials: Credentials,
     /// Signs nonces; the same for all workers.
     pub nonce_key: NonceKey,
+    /// Signed nonces before; these stay valid.
+    pub previous_nonce_key: Option<NonceKey>,
     /// Signs mobility tickets; the same for all workers.
     pub ticket_key: [u8; 32],
     /// Where relayed transport addresses come from.
@@ -35,6 +37,8 @@ pub struct Config {
     pub policy: PeerPolicy,
     /// What clients may use.
     pub limits: Limits,
+    /// What they use; shared by all workers.
+    pub ledger: Arc<Ledger>,
     /// Refuse channels above 0x4FFF, as [RFC 8656 § 12](https://www.rfc-editor.org/rfc/rfc8656#section-12) has it. Many
     /// clients still follow RFC 5766 and use numbers up to 0x7FFE.
     pub narrow_channels: bool,
@@ -56,6 +60,12 @@ pub struct Discovery {
 }
 
 impl Discovery {
+    /// Whether `here` is one of the four addresses.
+    pub(crate) fn covers(&self, here: SocketAddr) -> bool {
+        let ends = [self.primary, self.alternate];
+        ends.iter().any(|end| end.ip() == here.ip()) && ends.iter().any(|end| end.port() == here.port())
+    }
+
     /// Our address with the other IP address, the other port, or both.
     pub(crate) fn other(&self, here: SocketAddr, ip: bool, port: bool) -> SocketAddr {
         let Self { primary, alternate } = self;
@@ -83,9 +93,11 @@ pub enum Ports {
     Virtual,
 }
 
-/// What clients may use, on each worker.
+/// What clients may use, on all workers that share a [`Ledger`] together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// Each allocation.
+    pub allocation: Quota,
     /// Each user.
     pub user: Quota,
     /// Each source address, or IPv6 /64.
@@ -101,6 +113,13 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            // 100 Mbit/s carry many streams of high-definition video; a call needs few peers, a scan many.
+            allocation: Quota {
+                bytes: Some(12_500_000),
+                packets: Some(20_000),
+                new_peers: Some(100),
+                ..Quota::default()
+            },
             user: Quota { allocations: Some(1000), permissions: Some(20_000), ..Quota::default() },
             source: Quota { allocations: Some(2000), permissions: Some(40_000), ..Quota::default() },
             everybody: Quota { allocations: Some(50_000), permissions: Some(1_000_000), ..Quota::default() },

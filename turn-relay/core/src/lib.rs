@@ -32,7 +32,7 @@ pub mod stun;
 mod table;
 mod timeline;
 
-pub use account::Quota;
+pub use account::{Ledger, Meter, Quota};
 pub use address::{FiveTuple, Transport, canonical, source_of};
 pub use allocation::{AllocationId, RelayId, SocketTag};
 pub use auth::Unproved;

@@ -26,18 +26,19 @@ pub(crate) struct Nonces {
 
 impl Nonces {
     /// `has_userhash` tells clients that they may send USERHASH for their USERNAME.
-    pub(crate) fn new(key: NonceKey, realm: &str, has_userhash: bool) -> Self {
+    pub(crate) fn new(key: NonceKey, previous: Option<NonceKey>, realm: &str, has_userhash: bool) -> Self {
         let features = if has_userhash { [0xC0, 0, 0] } else { [0x80, 0, 0] };
         let mut cookie = [0; COOKIE];
         let (prefix, bits) = cookie.split_at_mut(PREFIX.len());
         prefix.copy_from_slice(PREFIX);
         write_base64(&features, bits);
-        Self { current: key, previous: None, realm: realm.as_bytes().into(), cookie }
+        Self { current: key, previous, realm: realm.as_bytes().into(), cookie }
     }
 
-    /// New nonces are signed with `key`; those of the key before stay good until they are too old.
-    pub(crate) fn rotate(&mut self, key: NonceKey) {
-        self.previous = Some(std::mem::replace(&mut self.current, key));
+    /// New nonces are signed with `current`; those of `previous` stay good until they are too old.
+    pub(crate) const fn set_keys(&mut self, current: NonceKey, previous: Option<NonceKey>) {
+        self.current = current;
+        self.previous = previous;
     }
 
     /// A nonce for `client` at `seconds` since 1970.
@@ -45,8 +46,16 @@ impl Nonces {
         self.signed(&self.current, client, time_of(seconds))
     }
 
+    /// As [`Self::make`], without the cookie and as short as can be: for answers that must not be longer than the request.
+    pub(crate) fn make_short(&self, client: SocketAddr, seconds: u64) -> [u8; SHORT] {
+        self.signed_short(&self.current, client, seconds / 60)
+    }
+
     /// Whether `nonce` was made for `client`, by a key that is still in use, at most [`LIFETIME`] seconds ago.
     pub(crate) fn is_valid(&self, nonce: &[u8], client: SocketAddr, seconds: u64) -> bool {
+        if nonce.len() == SHORT {
+            return self.is_valid_short(nonce, client, seconds);
+        }
         let Some(body) = nonce.get(COOKIE..).and_then(read_base64::<BODY>) else { return false };
         let [a, b, c, id, ..] = body;
         let Some(key) = std::iter::once(&self.current).chain(&self.previous).find(|key| key.id == id) else {
@@ -60,13 +69,39 @@ impl Nonces {
         is_fresh && bool::from(self.signed(key, client, [a, b, c]).ct_eq(nonce))
     }
 
-    fn signed(&self, key: &NonceKey, client: SocketAddr, time: [u8; 3]) -> [u8; LENGTH] {
+    fn is_valid_short(&self, nonce: &[u8], client: SocketAddr, seconds: u64) -> bool {
+        let Some([minute, ..]) = read_base64::<SHORT_BODY>(nonce) else { return false };
+        // The newest minute with this last byte; another server's clock may be a little ahead.
+        let newest = seconds / 60 + 1;
+        let age = u64::from(newest.to_be_bytes()[7].wrapping_sub(minute));
+        let made = newest.saturating_sub(age);
+        let is_fresh = newest - made <= 1 + LIFETIME.unsigned_abs() / 60;
+        let is_signed = |key: &NonceKey| bool::from(self.signed_short(key, client, made).ct_eq(nonce));
+        is_fresh && std::iter::once(&self.current).chain(&self.previous).any(is_signed)
+    }
+
+    fn signed_short(&self, key: &NonceKey, client: SocketAddr, minute: u64) -> [u8; SHORT] {
+        let minute = minute.to_be_bytes();
+        let mac = self.mac(key, client, [b"short", &minute]);
+        let mut body = [0; SHORT_BODY];
+        let (time, tail) = body.split_at_mut(1);
+        time.copy_from_slice(&minute[7..]);
+        tail.iter_mut().zip(mac).for_each(|(place, byte)| *place = byte);
+        let mut nonce = [0; SHORT];
+        write_base64(&body, &mut nonce);
+        nonce
+    }
+
+    fn mac(&self, key: &NonceKey, client: SocketAddr, [kind, what]: [&[u8]; 2]) -> [u8; 32] {
         let octets = match client.ip() {
             IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
             IpAddr::V6(ip) => ip.octets(),
         };
-        let port = client.port().to_be_bytes();
-        let mac = hmac_sha256(&key.secret, &[b"nonce", &self.cookie, &time, &octets, &port, &self.realm]);
+        hmac_sha256(&key.secret, &[kind, &self.cookie, what, &octets, &client.port().to_be_bytes(), &self.realm])
+    }
+
+    fn signed(&self, key: &NonceKey, client: SocketAddr, time: [u8; 3]) -> [u8; LENGTH] {
+        let mac = self.mac(key, client, [b"nonce", &time]);
         let mut body = [0; BODY];
         let (head, tail) = body.split_at_mut(4);
         head.copy_from_slice(&[time[0], time[1], time[2], key.id]);
@@ -147,6 +182,10 @@ const COOKIE: usize = PREFIX.len() + 4;
 const BODY: usize = 12;
 /// Bytes of a nonce.
 pub(crate) const LENGTH: usize = COOKIE + BODY / 3 * 4;
+/// The minute's last byte and 40 bits of HMAC: a forger has to know the password too, and to guess.
+const SHORT_BODY: usize = 6;
+/// Bytes of a short nonce.
+pub(crate) const SHORT: usize = SHORT_BODY / 3 * 4;
 /// Seconds. [RFC 8656 § 5](https://www.rfc-editor.org/rfc/rfc8656#section-5) asks for a new nonce at least once an hour;
 /// weak clients stumble over shorter ones.
 pub(crate) const LIFETIME: i64 = 3600;
@@ -159,7 +198,7 @@ mod tests {
     use super::*;
 
     fn nonces() -> Nonces {
-        Nonces::new(NonceKey { id: 1, secret: [1; 32] }, "stoa.test", true)
+        Nonces::new(NonceKey { id: 1, secret: [1; 32] }, None, "stoa.test", true)
     }
 
     fn client(port: u16) -> SocketAddr {
@@ -182,6 +221,27 @@ mod tests {
     }
 
     #[test]
+    fn a_short_nonce_is_good_for_its_client_for_an_hour() {
+        let nonces = nonces();
+        for made in [1_800_000_000, 256 * 60 * 5 - 60, 256 * 60 * 5] {
+            let nonce = nonces.make_short(client(1), made);
+            assert!(nonce.len() == 8 && !offers_algorithms(&nonce));
+            assert!(nonces.is_valid(&nonce, client(1), made));
+            assert!(nonces.is_valid(&nonce, client(1), made + 3600));
+            assert!(!nonces.is_valid(&nonce, client(1), made + 3660));
+            assert!(!nonces.is_valid(&nonce, client(1), made + 256 * 60), "its minute does not come again");
+            assert!(nonces.is_valid(&nonce, client(1), made - 5), "of a server whose clock is a little ahead");
+            assert!(!nonces.is_valid(&nonce, client(1), made - 61));
+            assert!(!nonces.is_valid(&nonce, client(2), made));
+            for at in 0..nonce.len() {
+                let mut forged = nonce;
+                forged[at] ^= 1;
+                assert!(!nonces.is_valid(&forged, client(1), made), "byte {at}");
+            }
+        }
+    }
+
+    #[test]
     fn every_bit_of_a_nonce_counts() {
         let (nonces, now) = (nonces(), 1_800_000_000);
         let nonce = nonces.make(client(1), now);
@@ -197,18 +257,19 @@ mod tests {
     #[test]
     fn a_key_is_good_until_the_second_rotation() {
         let (mut nonces, now) = (nonces(), 1_800_000_000);
-        let nonce = nonces.make(client(1), now);
-        nonces.rotate(NonceKey { id: 2, secret: [2; 32] });
-        assert!(nonces.is_valid(&nonce, client(1), now));
+        let (nonce, short) = (nonces.make(client(1), now), nonces.make_short(client(1), now));
+        let keys = [1, 2, 3].map(|id| NonceKey { id, secret: [id; 32] });
+        nonces.set_keys(keys[1], Some(keys[0]));
+        assert!(nonces.is_valid(&nonce, client(1), now) && nonces.is_valid(&short, client(1), now));
         assert!(nonces.is_valid(&nonces.make(client(1), now), client(1), now));
-        nonces.rotate(NonceKey { id: 3, secret: [3; 32] });
-        assert!(!nonces.is_valid(&nonce, client(1), now));
+        nonces.set_keys(keys[2], Some(keys[1]));
+        assert!(!nonces.is_valid(&nonce, client(1), now) && !nonces.is_valid(&short, client(1), now));
     }
 
     #[test]
     fn servers_with_the_same_key_accept_each_others_nonces() {
         assert!(nonces().is_valid(&nonces().make(client(1), 7), client(1), 7));
-        let stranger = Nonces::new(NonceKey { id: 1, secret: [9; 32] }, "stoa.test", true);
+        let stranger = Nonces::new(NonceKey { id: 1, secret: [9; 32] }, None, "stoa.test", true);
         assert!(!nonces().is_valid(&stranger.make(client(1), 7), client(1), 7));
     }
 }

@@ -92,6 +92,9 @@ pub struct PeerPolicy {
     /// Our own listening addresses: refused whatever `allow` says. The driver
     /// writes out all addresses of this host where it listens on an unspecified one.
     pub own_services: Vec<SocketAddr>,
+    /// Of these, the UDP addresses behind which media handlers of this process may have sessions. They are reached in process
+    /// only, whatever the other rules say.
+    pub media: Vec<SocketAddr>,
 }
 
 impl PeerPolicy {
@@ -130,6 +133,16 @@ impl PeerPolicy {
             return Err(Denial::OwnService);
         }
         self.check_ip(peer.ip())
+    }
+
+    /// Whether media handlers of this process may be spoken to there.
+    pub(crate) fn is_media(&self, peer: SocketAddr) -> bool {
+        self.media.contains(&peer)
+    }
+
+    /// Whether any port of `ip` is one of media.
+    pub(crate) fn has_media(&self, ip: IpAddr) -> bool {
+        self.media.iter().any(|media| media.ip() == ip)
     }
 
     /// Whether something of ours listens there.

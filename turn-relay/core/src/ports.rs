@@ -144,6 +144,12 @@ impl SharedPorts {
         Self { bits: (0..addresses * WORDS).map(|_| AtomicU64::new(0)).collect() }
     }
 
+    /// The worker whose clients have `port` of the given relay address, if it is in use; `workers` as in [`Config`](crate::Config).
+    #[must_use]
+    pub fn worker_of(&self, address: usize, port: u16, workers: usize) -> Option<usize> {
+        self.has(address, port).then(|| usize::from(port / 2) % workers.max(1))
+    }
+
     /// Whether `port` of the given relay address is in use.
     pub(crate) fn has(&self, address: usize, port: u16) -> bool {
         self.word(address, port).is_some_and(|word| word.load(Ordering::Relaxed) & bit(port) != 0)

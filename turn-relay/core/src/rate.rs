@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use foldhash::quality::FixedState;
@@ -26,15 +27,59 @@ impl Bucket {
     pub(crate) fn take(&mut self, amount: u64, rate: u64, now: Instant) {
         self.full_at = self.full_at.max(now) + duration_of(amount, rate);
     }
-
-    /// Whether nothing is missing: such a bucket need not be remembered.
-    pub(crate) fn is_full(&self, now: Instant) -> bool {
-        self.full_at <= now
-    }
 }
 
 fn duration_of(amount: u64, rate: u64) -> Duration {
-    Duration::from_nanos(amount.saturating_mul(1_000_000_000) / rate.max(1))
+    Duration::from_nanos(nanoseconds(amount, rate))
+}
+
+const fn nanoseconds(amount: u64, rate: u64) -> u64 {
+    let rate = if rate == 0 { 1 } else { rate };
+    amount.saturating_mul(NANOSECONDS) / rate
+}
+
+/// Nanoseconds since a moment that all who share buckets agree on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticks {
+    start: Instant,
+}
+
+impl Ticks {
+    pub(crate) const fn since(start: Instant) -> Self {
+        Self { start }
+    }
+
+    pub(crate) fn at(self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A [`Bucket`] that several workers take from, without a lock. It begins full.
+#[derive(Debug, Default)]
+pub(crate) struct SharedBucket {
+    full_at: AtomicU64,
+}
+
+impl SharedBucket {
+    /// Takes `amount` if it is there; as [`Bucket::has`] and [`Bucket::take`].
+    pub(crate) fn take(&self, amount: u64, rate: u64, ticks: u64) -> bool {
+        let (cost, burst) = (nanoseconds(amount, rate), NANOSECONDS);
+        let taken = |full_at: u64| {
+            let filled_at = full_at.max(ticks).saturating_add(cost);
+            (full_at <= ticks || filled_at <= ticks.saturating_add(burst)).then_some(filled_at)
+        };
+        self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
+    }
+
+    /// Puts back what was taken.
+    pub(crate) fn give_back(&self, amount: u64, rate: u64) {
+        self.full_at.fetch_sub(nanoseconds(amount, rate), Ordering::Relaxed);
+    }
+
+    /// Whether nothing is missing.
+    pub(crate) fn is_full(&self, ticks: u64) -> bool {
+        self.full_at.load(Ordering::Relaxed) <= ticks
+    }
 }
 
 /// A bucket per source of unauthenticated requests, in a table that never grows.
@@ -69,6 +114,8 @@ impl SourceBuckets {
     }
 }
 
+/// In a second, which is what a [`SharedBucket`] holds: as [`BURST`].
+const NANOSECONDS: u64 = 1_000_000_000;
 /// How much may come at once, in time that it would take at the steady rate.
 const BURST: Duration = Duration::from_secs(1);
 /// 24 bytes each.
@@ -110,6 +157,6 @@ mod tests {
         assert!(bucket.has(1500, 1000, start));
         bucket.take(1500, 1000, start);
         assert!(!bucket.has(1, 1000, start + Duration::from_millis(499)));
-        assert!(bucket.is_full(start + Duration::from_millis(1500)));
+        assert!(bucket.has(1000, 1000, start + Duration::from_millis(1500)));
     }
 }

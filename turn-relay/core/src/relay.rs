@@ -63,7 +63,7 @@ pub struct Relay {
     connections: connect::Connections,
     /// Clients whose allocation lives on another worker.
     elsewhere: mobility::Elsewhere,
-    ledger: Ledger,
+    ledger: Arc<Ledger>,
     strangers: SourceBuckets,
     deadlines: Deadlines<Timer>,
     transmits: VecDeque<Transmit>,
@@ -97,11 +97,11 @@ impl Relay {
         // A relay that takes the place of one that was lost begins with all its ports free.
         config.shared_ports.clear_worker(config.worker, config.workers);
         let pool = |_: &RelayAddress| PortPool::new(low, high, config.worker, config.workers);
-        let seeds: [u64; 5] = std::array::from_fn(|_| random.number());
+        let seeds: [u64; 4] = std::array::from_fn(|_| random.number());
         Self {
             worker: config.worker,
             clock: config.clock,
-            auth: Authenticator::new(config.credentials, config.nonce_key),
+            auth: Authenticator::new(config.credentials, config.nonce_key, config.previous_nonce_key),
             policy: config.policy,
             limits: config.limits,
             narrow_channels: config.narrow_channels,
@@ -119,8 +119,8 @@ impl Relay {
             relayed: Table::with_hasher(FixedState::with_seed(seeds[1])),
             reservations: allocate::Reservations::default(),
             connections: connect::Connections::default(),
-            elsewhere: mobility::Elsewhere::new(seeds[4]),
-            ledger: Ledger::new(seeds[2]),
+            elsewhere: mobility::Elsewhere::new(seeds[2]),
+            ledger: config.ledger,
             strangers: SourceBuckets::new(seeds[3]),
             deadlines: Deadlines::new(),
             transmits: VecDeque::new(),
@@ -188,9 +188,9 @@ impl Relay {
         self.end_all(End::Revoked, gone);
     }
 
-    /// Signs nonces with a new key. Those of the key before stay valid.
-    pub fn rotate_nonce_key(&mut self, key: NonceKey) {
-        self.auth.rotate(key);
+    /// Signs nonces with another key from here on. Those of the one before stay valid.
+    pub fn set_nonce_keys(&mut self, current: NonceKey, previous: Option<NonceKey>) {
+        self.auth.set_nonce_keys(current, previous);
     }
 
     /// Tells the time of day anew.

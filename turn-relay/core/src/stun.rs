@@ -19,6 +19,12 @@ pub fn is_stun(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|byte| *byte < 4)
 }
 
+/// Whether a message is a ConnectionBind request: what follows it on its stream may be plain payload.
+#[must_use]
+pub fn is_connection_bind(message: &[u8]) -> bool {
+    message.starts_with(&join_kind(Class::Request, CONNECTION_BIND).to_be_bytes())
+}
+
 /// Identifies a transaction, [RFC 8489 § 5](https://www.rfc-editor.org/rfc/rfc8489#section-5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TransactionId(pub [u8; 12]);

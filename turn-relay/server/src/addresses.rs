@@ -1,6 +1,6 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use stoa_turn_relay_core::RelayAddress;
+use stoa_turn_relay_core::{Discovery, RelayAddress};
 use tracing::warn;
 
 /// The addresses for relayed transport addresses: those that we listen on, as the world sees them.
@@ -55,6 +55,26 @@ pub fn own_services(listening: &[SocketAddr], external: &[IpAddr], interfaces: &
     services.sort_unstable();
     services.dedup();
     services
+}
+
+/// The four addresses of behaviour discovery, [RFC 5780](https://www.rfc-editor.org/rfc/rfc5780): two addresses of one family with two
+/// ports each, all four listened on by name and seen by the world as they are. `None` when there are none such.
+#[must_use]
+pub fn discovery(listening: &[SocketAddr], external: &[IpAddr]) -> Option<Discovery> {
+    let is_seen = |ip: IpAddr| external.iter().all(|seen| seen.is_ipv6() != ip.is_ipv6()) || external.contains(&ip);
+    let named = || {
+        let named = listening.iter().copied().filter(|at| !at.ip().is_unspecified() && at.port() != 0);
+        named.filter(|at| is_seen(at.ip()))
+    };
+    let pairs = named().flat_map(|primary| named().map(move |alternate| Discovery { primary, alternate }));
+    let is_whole = |Discovery { primary, alternate }: &Discovery| {
+        primary.ip() != alternate.ip()
+            && primary.port() != alternate.port()
+            && primary.is_ipv4() == alternate.is_ipv4()
+            && listening.contains(&SocketAddr::new(primary.ip(), alternate.port()))
+            && listening.contains(&SocketAddr::new(alternate.ip(), primary.port()))
+    };
+    pairs.into_iter().find(is_whole)
 }
 
 fn concrete(ips: impl Iterator<Item = IpAddr>, interfaces: &[IpAddr]) -> Vec<IpAddr> {
@@ -122,6 +142,21 @@ mod tests {
         let both = found(&["0.0.0.0:1"], &["203.0.113.7", "198.51.100.1"], &interfaces);
         assert_eq!(both, [pair("203.0.113.7", "203.0.113.7"), pair("10.0.0.5", "198.51.100.1")]);
         assert_eq!(found(&["10.0.0.5:1"], &["198.51.100.1", "198.51.100.2"], &interfaces).len(), 1);
+    }
+
+    #[test]
+    fn discovery_needs_two_addresses_with_two_ports_each() {
+        let found = |listening: &[&str], external: &[&str]| {
+            let listening: Vec<_> = listening.iter().map(|address| address.parse().unwrap()).collect();
+            discovery(&listening, &ips(external)).map(|it| (it.primary.to_string(), it.alternate.to_string()))
+        };
+        let four = ["10.0.0.1:3478", "10.0.0.2:3478", "10.0.0.1:3479", "10.0.0.2:3479"];
+        assert_eq!(found(&four, &[]), Some(("10.0.0.1:3478".into(), "10.0.0.2:3479".into())));
+        assert_eq!(found(&four, &["10.0.0.1", "10.0.0.2"]), found(&four, &[]));
+        assert_eq!(found(&four, &["203.0.113.7"]), None, "behind a NAT they are not what the world sees");
+        assert_eq!(found(&four[..3], &[]), None);
+        assert_eq!(found(&["0.0.0.0:3478", "0.0.0.0:3479"], &[]), None);
+        assert_eq!(found(&["10.0.0.1:1", "[2001:db8::1]:2", "10.0.0.1:2", "[2001:db8::1]:1"], &[]), None);
     }
 
     #[test]

@@ -35,11 +35,13 @@ impl fmt::Display for Busy {
 impl std::error::Error for Busy {}
 
 /// An order for all workers.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Wish {
     Revoke(Revocation),
     Reconfigure,
     Drain,
+    /// Answered once all workers have done what was wished for before.
+    Settle(oneshot::Sender<()>),
 }
 
 impl RelayControl {
@@ -64,7 +66,7 @@ impl RelayControl {
         self.revoke(Whom::Username(username.into()), until)
     }
 
-    /// Takes over other users, secrets (the newest first), rules for peers and limits (of each worker). Allocations of users who are no
+    /// Takes over other users, secrets (the newest first), rules for peers and limits. Allocations of users who are no
     /// longer known end.
     ///
     /// # Errors
@@ -93,6 +95,16 @@ impl RelayControl {
         self.wish(Wish::Reconfigure)
     }
 
+    /// Adds UDP addresses of our own behind which media handlers of this process are. Clients reach them in process only, and nothing
+    /// else of what listens there.
+    ///
+    /// # Errors
+    /// [`Busy`], as above.
+    pub fn add_media(&self, addresses: &[SocketAddr]) -> Result<(), Busy> {
+        lock(&self.shared.settings).policy.media.extend_from_slice(addresses);
+        self.wish(Wish::Reconfigure)
+    }
+
     /// Makes no new allocations from here on; those that are there go on.
     ///
     /// # Errors
@@ -100,6 +112,16 @@ impl RelayControl {
     pub fn drain(&self) -> Result<(), Busy> {
         self.shared.is_draining.store(true, Ordering::Release);
         self.wish(Wish::Drain)
+    }
+
+    /// Waits until all workers have done what they were told before.
+    ///
+    /// # Errors
+    /// [`Busy`], as above, or when that takes too long.
+    pub async fn settled(&self) -> Result<(), Busy> {
+        let (settle, settled) = oneshot::channel();
+        self.wish(Wish::Settle(settle))?;
+        timeout(REPORT_PATIENCE, settled).await.map_err(|_| Busy)?.map_err(|_| Busy)
     }
 
     /// What each worker has to tell of its allocations.
@@ -144,15 +166,36 @@ impl fmt::Debug for RelayControl {
 /// Brings orders to all workers, however busy they are.
 pub(crate) async fn deliver(shared: Arc<Shared>, mut orders: mpsc::Receiver<Wish>) {
     while let Some(wish) = orders.recv().await {
+        let mut answers = Vec::new();
         for worker in 0..shared.workers {
             let order = match &wish {
                 Wish::Revoke(revocation) => Order::Revoke(revocation.clone()),
                 Wish::Reconfigure => Order::Reconfigure,
                 Wish::Drain => Order::Drain,
+                Wish::Settle(_) => {
+                    // Mail is read in order, so whoever answers this has read all that came before.
+                    let (answer, answered) = oneshot::channel();
+                    answers.push(answered);
+                    Order::Report(answer)
+                }
             };
             post(&shared, worker, Mail::Order(order)).await;
         }
+        if let Wish::Settle(settle) = wish {
+            drop(tokio::spawn(tell_when_answered(answers, settle)));
+        }
     }
+}
+
+/// A worker that is gone gives no answer, and then nobody is told that it did what it should.
+async fn tell_when_answered(answers: Vec<oneshot::Receiver<Report>>, settle: oneshot::Sender<()>) {
+    for answered in answers {
+        if answered.await.is_err() {
+            return;
+        }
+    }
+    // Nobody waits any more: then there is nobody to tell.
+    let _ = settle.send(());
 }
 
 /// Leaves mail with a worker, and tries again while that takes none.

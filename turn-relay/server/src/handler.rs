@@ -4,17 +4,19 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stoa_base_net::{BindOptions, Context, Datagram, Handler, IcmpError, Passed, SocketId};
+use stoa_base_net::{BindOptions, Context, Datagram, Handler, IcmpError, Insiders, Passed, SocketId};
 use stoa_base_types::ConnectionId;
 use stoa_turn_relay_core::{
     Event, FiveTuple, Frame, FromClient, Protocol, Relay, RelayId, SocketTag, ToClient, Transport, next_frame, stun,
 };
+use tokio::net::TcpStream;
 
 use crate::counters::Counters;
 use crate::mail::{Mail, Order};
-use crate::outgoing::Stream;
-use crate::shared::{Shared, lock, wall_clock};
+use crate::outgoing::{Stream, Verdict};
+use crate::shared::{Shared, lock, tag_of, wall_clock};
 use crate::story::Report;
+use crate::tcp_relay::TcpRelays;
 
 /// The relay of one worker.
 pub(crate) struct RelayHandler {
@@ -28,6 +30,9 @@ pub(crate) struct RelayHandler {
     /// When the counters are shown next; `None` while nothing happens.
     show_at: Option<Instant>,
     clock_told_at: Instant,
+    /// Which keys of nonces the relay has.
+    nonce_generation: u64,
+    tcp: TcpRelays,
     /// A passed message is put together here.
     scratch: Vec<u8>,
 }
@@ -52,23 +57,36 @@ impl RelayHandler {
         Self {
             relay: shared.relay(worker),
             worker,
+            tcp: TcpRelays::new(worker, Arc::clone(&shared)),
             shared,
             bound: Vec::new(),
             streams: HashMap::new(),
             counters: Counters::default(),
             show_at: None,
             clock_told_at: Instant::now(),
+            // Asked for again at once: there may have been newer ones in the meantime.
+            nonce_generation: u64::MAX,
             scratch: Vec::new(),
         }
+    }
+
+    /// Brings the relay's clock and keys up to date.
+    fn keep_up(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.clock_told_at) >= CLOCK_INTERVAL {
+            self.clock_told_at = now;
+            self.relay.set_clock(wall_clock(now));
+            self.shared.rotate_nonce_key(now);
+        }
+        self.shared.tell_nonce_keys(&mut self.relay, &mut self.nonce_generation);
     }
 
     fn handle_message(&mut self, context: &mut Context<'_>, incoming: Incoming<'_>) {
         let Incoming { tuple, bytes, was_passed } = incoming;
         let now = context.now();
-        if stun::is_stun(bytes) && now.saturating_duration_since(self.clock_told_at) >= CLOCK_INTERVAL {
-            self.clock_told_at = now;
-            self.relay.set_clock(wall_clock(now));
+        if stun::is_stun(bytes) {
+            self.keep_up(now);
         }
+        let mut is_bind = tuple.transport.is_stream() && stun::is_connection_bind(bytes);
         match self.relay.handle_client(tuple, bytes, now) {
             FromClient::Nothing => {}
             FromClient::Answer(answer) if tuple.transport.is_stream() => {
@@ -98,10 +116,22 @@ impl RelayHandler {
                     context.pass(worker, Passed { tag, from, bytes: payload });
                 }
             }
-            FromClient::Elsewhere { worker } if !was_passed => self.pass_message(context, worker, tuple, bytes),
+            FromClient::ToMedia { to, from, payload } => {
+                let local = self.shared.inner_address(to);
+                if let Some((socket, _)) = door_of(context, local) {
+                    context.send_to_self(socket, from, Some(local.ip()), bytes.get(payload).unwrap_or_default());
+                }
+            }
+            FromClient::Elsewhere { worker } if !was_passed => {
+                // Whoever handles it says what comes of it.
+                is_bind &= !self.pass_message(context, worker, tuple, bytes);
+            }
             FromClient::Elsewhere { .. } => self.counters.lost_messages += 1,
         }
         self.settle(context);
+        if let Some(stream) = stream_of(&self.streams, &tuple).filter(|_| is_bind) {
+            stream.decide(Verdict::Apart);
+        }
     }
 
     /// Carries out what the relay wishes, and sends what had to wait.
@@ -129,10 +159,11 @@ impl RelayHandler {
                     send_buffer: Some(RELAY_BUFFER),
                     dont_fragment: false,
                 };
-                let socket = match protocol {
-                    Protocol::Udp => context.bind(address, options).ok(),
-                    Protocol::Tcp => None,
-                };
+                if protocol == Protocol::Tcp {
+                    let tag = self.tcp.listen(relay, address);
+                    return self.relay.handle_bound(relay, tag, context.now());
+                }
+                let socket = context.bind(address, options).ok();
                 if let Some(index) = socket.and_then(|socket| usize::try_from(socket.0).ok()) {
                     if self.bound.len() <= index {
                         self.bound.resize(index + 1, None);
@@ -143,6 +174,7 @@ impl RelayHandler {
                 }
                 self.relay.handle_bound(relay, socket.map(|socket| SocketTag(socket.0)), context.now());
             }
+            Event::Unbind { socket } if self.tcp.unlisten(socket) => {}
             Event::Unbind { socket } => {
                 let socket = SocketId(socket.0);
                 if let Some(place) = usize::try_from(socket.0).ok().and_then(|index| self.bound.get_mut(index)) {
@@ -150,9 +182,9 @@ impl RelayHandler {
                 }
                 context.close(socket);
             }
-            // Without TCP allocations none of these comes.
-            Event::Connect { connection, .. } => self.relay.handle_connected(connection, false, context.now()),
-            Event::Splice { .. } | Event::Disconnect { .. } => {}
+            Event::Connect { connection, relay, peer } => self.tcp.connect(connection, relay, peer),
+            Event::Splice { connection, client } => self.splice(connection, &client, context.now()),
+            Event::Disconnect { connection } => self.tcp.disconnect(connection),
             Event::Ended { tuple, end, .. } => {
                 if let Some(stream) = stream_of(&self.streams, &tuple) {
                     stream.set_allocation(false);
@@ -160,6 +192,38 @@ impl RelayHandler {
                 tracing::debug!(?end, "allocation ended");
             }
         }
+    }
+
+    /// Hands a peer's connection to the client's, behind the answer that is queued there.
+    fn splice(&mut self, connection: u32, client: &FiveTuple, now: Instant) {
+        let junction = self.relay.meter(connection).and_then(|meter| self.tcp.take(connection, meter));
+        match (stream_of(&self.streams, client), junction) {
+            (Some(stream), Some(junction)) => stream.decide(Verdict::Joined(Box::new(junction))),
+            (stream, _) => {
+                if let Some(stream) = stream {
+                    stream.close();
+                }
+                self.tcp.disconnect(connection);
+                self.relay.handle_disconnected(connection, (0, 0), now);
+            }
+        }
+    }
+
+    fn handle_accepted(&mut self, relay: RelayId, peer: SocketAddr, stream: TcpStream, now: Instant) {
+        // Dropping it closes it.
+        if let Some(connection) = self.relay.handle_accepted(relay, peer, now) {
+            let _ = stream.set_nodelay(true);
+            self.tcp.keep(connection, stream);
+        }
+    }
+
+    fn handle_connected(&mut self, connection: u32, stream: Option<TcpStream>, now: Instant) {
+        self.tcp.disconnect(connection);
+        let is_open = stream.is_some();
+        if let Some(stream) = stream {
+            self.tcp.keep(connection, stream);
+        }
+        self.relay.handle_connected(connection, is_open, now);
     }
 
     fn send_wrapped(&mut self, context: &mut Context<'_>, to: &ToClient, payload: &[u8]) {
@@ -174,8 +238,8 @@ impl RelayHandler {
         }
     }
 
-    /// Hands a client's message to the worker that has its allocation.
-    fn pass_message(&mut self, context: &mut Context<'_>, worker: usize, tuple: FiveTuple, bytes: &[u8]) {
+    /// Hands a client's message to the worker that has its allocation; false when that does not take it.
+    fn pass_message(&mut self, context: &mut Context<'_>, worker: usize, tuple: FiveTuple, bytes: &[u8]) -> bool {
         if !tuple.transport.is_stream() {
             self.scratch.clear();
             let ip = match tuple.server.ip() {
@@ -185,8 +249,7 @@ impl RelayHandler {
             self.scratch.extend_from_slice(&ip.octets());
             self.scratch.extend_from_slice(&tuple.server.port().to_be_bytes());
             self.scratch.extend_from_slice(bytes);
-            context.pass(worker, Passed { tag: MESSAGE, from: tuple.client, bytes: &self.scratch });
-            return;
+            return context.pass(worker, Passed { tag: MESSAGE, from: tuple.client, bytes: &self.scratch });
         }
         let stream = stream_of(&self.streams, &tuple).map(Arc::clone);
         let sent = stream.zip(self.shared.mailbox.get()).is_some_and(|(stream, mailbox)| {
@@ -197,12 +260,13 @@ impl RelayHandler {
         if !sent {
             self.counters.lost_messages += 1;
         }
+        sent
     }
 
     /// How a passed datagram names the relayed address that it is for.
     fn tag_of(&self, to: SocketAddr) -> Option<u64> {
         let index = self.shared.addresses.iter().position(|address| address.external == to.ip())?;
-        Some(u64::try_from(index).ok()? << 16 | u64::from(to.port()))
+        tag_of(index, to.port())
     }
 
     fn relayed_of(&self, tag: u64) -> Option<SocketAddr> {
@@ -272,11 +336,24 @@ impl Handler for RelayHandler {
             let tuple = FiveTuple::new(Transport::Udp, from, server);
             return self.handle_message(context, Incoming { tuple, bytes, was_passed: true });
         }
-        let Some(to) = self.relayed_of(tag) else { return };
+        let Some(to) = self.relayed_of(tag & !MEDIA) else { return };
+        if tag & MEDIA != 0 {
+            let from = if from.ip().is_unspecified() { SocketAddr::new(to.ip(), from.port()) } else { from };
+            let from = self.shared.outer_address(from);
+            if let Some(to) = self.relay.handle_media(to, from, bytes, context.now()) {
+                self.send_wrapped(context, &to, bytes);
+            }
+            return self.settle(context);
+        }
         if let Some(to) = self.relay.handle_passed(to, from, bytes, context.now()) {
             self.send_wrapped(context, &to, bytes);
         }
         self.settle(context);
+    }
+
+    fn insiders(&self) -> Option<Insiders> {
+        let shared = Arc::clone(&self.shared);
+        Some(Arc::new(move |to| shared.find_relayed(to).map(|(worker, tag)| (worker, tag | MEDIA))))
     }
 
     fn handle_icmp(&mut self, context: &mut Context<'_>, error: IcmpError) {
@@ -299,6 +376,12 @@ impl Handler for RelayHandler {
                 self.relay.handle_closed(&tuple);
             }
             Mail::Order(order) => self.handle_order(order, context.now()),
+            Mail::Accepted { relay, peer, stream } => self.handle_accepted(relay, peer, stream, context.now()),
+            Mail::Connected { connection, stream } => self.handle_connected(connection, stream, context.now()),
+            Mail::Disconnected { connection, carried } => {
+                self.tcp.disconnect(connection);
+                self.relay.handle_disconnected(connection, carried, context.now());
+            }
         }
         self.settle(context);
     }
@@ -322,14 +405,17 @@ impl Handler for RelayHandler {
 
 /// Sends to a client from our address that it talks to.
 fn send_datagram(context: &mut Context<'_>, from: SocketAddr, to: SocketAddr, parts: &[&[u8]]) {
-    let doors = (0..context.listening_count()).map(|index| (index, context.listening(index)));
-    let mut doors = doors.filter(|(_, door)| door.port() == from.port() && door.is_ipv6() == from.is_ipv6());
-    let door = doors.find(|(_, door)| door.ip() == from.ip() || door.ip().is_unspecified());
-    let Some((index, door)) = door else { return };
+    let Some((socket, door)) = door_of(context, from) else { return };
     let local = (door.ip().is_unspecified() && !from.ip().is_unspecified()).then(|| from.ip());
-    if let Ok(index) = u32::try_from(index) {
-        context.send(SocketId(index), to, local, parts);
-    }
+    context.send(socket, to, local, parts);
+}
+
+/// The listening socket that has one of our addresses.
+fn door_of(context: &Context<'_>, own: SocketAddr) -> Option<(SocketId, SocketAddr)> {
+    let doors = (0..context.listening_count()).map(|index| (index, context.listening(index)));
+    let mut doors = doors.filter(|(_, door)| door.port() == own.port() && door.is_ipv6() == own.is_ipv6());
+    let (index, door) = doors.find(|(_, door)| door.ip() == own.ip() || door.ip().is_unspecified())?;
+    Some((SocketId(u32::try_from(index).ok()?), door))
 }
 
 fn bound_mut(bound: &mut [Option<Bound>], socket: SocketId) -> Option<&mut Bound> {
@@ -350,6 +436,8 @@ const fn connection_of(tuple: &FiveTuple) -> Option<ConnectionId> {
 
 /// The tag of a client's message; other tags are relayed addresses.
 const MESSAGE: u64 = u64::MAX;
+/// Marks the tag of a datagram that a media handler sent to a relayed address.
+const MEDIA: u64 = 1 << 48;
 /// How often the time of day is asked for while there are requests.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
 /// How old the numbers in the metrics may be.

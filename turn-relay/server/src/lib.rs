@@ -5,6 +5,7 @@
 //!  UDP ── worker's socket ─┐                        ┌─ relay sockets ── peers
 //!  TCP, TLS ── mailbox ────┴── RelayHandler (core) ─┴─ rings ── the other workers
 //!  RelayControl ── mailbox ──►
+//!  media handlers ── Handler::insiders, send_to_self ── relayed addresses
 //! ```
 #![forbid(unsafe_code)]
 #![expect(clippy::disallowed_methods, reason = "driver: owns the clock")]
@@ -20,10 +21,12 @@ mod outgoing;
 mod relay;
 pub mod rest;
 mod shared;
+mod splice;
 mod story;
 mod stream;
+mod tcp_relay;
 
-pub use addresses::{own_services, relay_addresses};
+pub use addresses::{discovery, own_services, relay_addresses};
 pub use control::{Busy, RelayControl};
 pub use door::Door;
 pub use interfaces::interface_addresses;

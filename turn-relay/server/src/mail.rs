@@ -1,7 +1,9 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use stoa_turn_relay_core::{FiveTuple, Relay};
+use stoa_turn_relay_core::{FiveTuple, Relay, RelayId};
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::outgoing::Stream;
@@ -19,6 +21,22 @@ pub(crate) enum Mail {
     /// A stream is gone.
     Closed(FiveTuple),
     Order(Order),
+    /// A peer connected to a relayed address.
+    Accepted {
+        relay: RelayId,
+        peer: SocketAddr,
+        stream: TcpStream,
+    },
+    /// What became of connecting to a peer.
+    Connected {
+        connection: u32,
+        stream: Option<TcpStream>,
+    },
+    /// The joined connections of a client and a peer ended; bytes to and from the peer.
+    Disconnected {
+        connection: u32,
+        carried: (u64, u64),
+    },
 }
 
 /// What administrators and other parts want.

@@ -5,6 +5,7 @@ use stoa_turn_relay_core::FiveTuple;
 use tokio::sync::Notify;
 
 use crate::shared::lock;
+use crate::splice::Junction;
 
 /// A TCP or TLS client as the workers see it: a bounded queue towards it, and whether it may stay.
 #[derive(Debug)]
@@ -13,6 +14,17 @@ pub(crate) struct Stream {
     queue: Mutex<Queue>,
     has_more: Notify,
     has_allocation: AtomicBool,
+    verdict: Mutex<Option<Verdict>>,
+    has_verdict: Notify,
+}
+
+/// What became of a ConnectionBind request on this stream.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// From here on it carries plain payload to and from a peer.
+    Joined(Box<Junction>),
+    /// It was refused.
+    Apart,
 }
 
 #[derive(Debug, Default)]
@@ -24,7 +36,24 @@ struct Queue {
 impl Stream {
     pub(crate) fn new(tuple: FiveTuple) -> Self {
         let (queue, has_more) = (Mutex::default(), Notify::new());
-        Self { tuple, queue, has_more, has_allocation: AtomicBool::new(false) }
+        let (verdict, has_verdict) = (Mutex::default(), Notify::new());
+        Self { tuple, queue, has_more, has_allocation: AtomicBool::new(false), verdict, has_verdict }
+    }
+
+    /// Tells what became of a ConnectionBind request. The first verdict counts.
+    pub(crate) fn decide(&self, verdict: Verdict) {
+        lock(&self.verdict).get_or_insert(verdict);
+        self.has_verdict.notify_one();
+    }
+
+    /// Waits for the verdict on the ConnectionBind request that came last.
+    pub(crate) async fn verdict(&self) -> Verdict {
+        loop {
+            if let Some(verdict) = lock(&self.verdict).take() {
+                return verdict;
+            }
+            self.has_verdict.notified().await;
+        }
     }
 
     /// Queues relayed payload; false, and nothing queued, when the client does not read fast enough.

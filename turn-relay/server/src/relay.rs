@@ -3,7 +3,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use stoa_base_net::{Handler, Mailbox};
-use stoa_turn_relay_core::{Credentials, Limits, PeerPolicy, Ports, Quota, RelayAddress, rest_password};
+use stoa_turn_relay_core::{Credentials, Discovery, Limits, PeerPolicy, Ports, RelayAddress, rest_password};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::control::{MAX_ORDERS, RelayControl, deliver};
@@ -28,6 +29,10 @@ pub struct Config {
     pub ports: Ports,
     /// Who may be a peer.
     pub policy: PeerPolicy,
+    /// What clients may use, over all workers.
+    pub limits: Limits,
+    /// The addresses of RFC 5780, if there are such.
+    pub discovery: Option<Discovery>,
 }
 
 impl fmt::Debug for Config {
@@ -48,11 +53,12 @@ impl Relay {
     /// A relay without clients.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let Config { workers, realm, users, secret, addresses, ports, policy } = config;
+        let Config { workers, realm, users, secret, addresses, ports, policy, limits, discovery } = config;
         let credentials = Credentials::new(&realm, users, vec![secret.clone()]);
         let workers = workers.max(1);
-        let settings = Settings { credentials, policy, limits: limits(workers) };
-        Self { shared: Arc::new(Shared::new(workers, addresses, ports, settings)), realm, secret: secret.into() }
+        let settings = Settings { credentials, policy, limits };
+        let shared = Arc::new(Shared::new(workers, addresses, ports, discovery, settings));
+        Self { shared, realm, secret: secret.into() }
     }
 
     /// Makes the handler of each worker.
@@ -69,6 +75,7 @@ impl Relay {
     pub fn start(&self, mailbox: Mailbox, doors: Vec<Door>) -> RelayControl {
         // Started twice, the first mailbox is as good.
         let _ = self.shared.mailbox.set(mailbox);
+        let _ = self.shared.runtime.set(Handle::current());
         let (orders, inbox) = mpsc::channel(MAX_ORDERS);
         tokio::spawn(deliver(Arc::clone(&self.shared), inbox));
         let doorkeeper = Doorkeeper::new(Arc::clone(&self.shared));
@@ -84,15 +91,4 @@ impl Relay {
         let secret = Arc::clone(&self.secret);
         Arc::new(move |username| rest_password(&secret, username.as_bytes()))
     }
-}
-
-/// Each worker has its share of what clients may use; one source's requests all come to few workers, so their rate is not divided.
-fn limits(workers: usize) -> Limits {
-    let limits = Limits::default();
-    let share = |quota: Quota| {
-        let workers = u32::try_from(workers).unwrap_or(u32::MAX);
-        let part = |most: Option<u32>| most.map(|most| most.div_ceil(workers));
-        Quota { allocations: part(quota.allocations), permissions: part(quota.permissions), ..quota }
-    };
-    Limits { user: share(limits.user), source: share(limits.source), everybody: share(limits.everybody), ..limits }
 }

@@ -1,6 +1,9 @@
+use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stoa_turn_relay_core::stun::is_connection_bind;
 use stoa_turn_relay_core::{Frame, NotTurn, Transport, next_frame};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::sync::Semaphore;
@@ -9,11 +12,12 @@ use tracing::debug;
 
 use crate::control::post;
 use crate::mail::Mail;
-use crate::outgoing::Stream;
+use crate::outgoing::{Stream, Verdict};
 use crate::shared::Shared;
+use crate::splice::{Junction, splice};
 
 /// Why a client's connection ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum End {
     /// The client closed it, or it broke.
     Gone,
@@ -25,21 +29,42 @@ enum End {
     Deaf,
     /// The workers ended it.
     Cut,
+    /// It goes on as a peer's: what was read already is payload.
+    Joined(Box<Junction>, Vec<u8>),
 }
 
 /// Serves one client over TCP or TLS until the connection ends.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite>(socket: S, client: Arc<Stream>, shared: Arc<Shared>) {
-    let (reader, writer) = split(socket);
-    let end = tokio::select! {
-        end = listen(reader, &client, &shared) => end,
-        end = talk(writer, &client) => end,
-    };
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut socket: S, client: Arc<Stream>, shared: Arc<Shared>) {
+    let end = converse(&mut socket, &client, &shared).await;
     debug!(?end, "connection to the relay ended");
     client.close();
+    if let End::Joined(junction, early) = end {
+        splice(socket, *junction, &early, &shared).await;
+    }
     // An allocation may have come to live on any worker.
     for worker in 0..shared.workers {
         post(&shared, worker, Mail::Closed(client.tuple)).await;
     }
+}
+
+/// Takes messages in and answers out, until there are to be no more.
+async fn converse<S>(socket: &mut S, client: &Arc<Stream>, shared: &Shared) -> End
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (reader, writer) = split(socket);
+    let mut talk = pin!(talk(writer, client));
+    let end = tokio::select! {
+        end = listen(reader, client, shared) => end,
+        end = &mut talk => return end,
+    };
+    if let End::Joined(..) = end {
+        // The answer comes before the payload.
+        client.close();
+        let talked = talk.await;
+        return if let End::Cut = talked { end } else { talked };
+    }
+    end
 }
 
 /// Brings whole messages to the worker, one batch at a time: a client that sends faster than the worker takes is slowed down.
@@ -63,7 +88,7 @@ async fn listen<R: AsyncRead + Unpin>(mut reader: R, client: &Arc<Stream>, share
                 continue;
             }
         }
-        let Ok(whole) = whole_messages(&buffer, is_first) else { return End::NotTurn };
+        let Ok((whole, is_bind)) = whole_messages(&buffer, is_first) else { return End::NotTurn };
         if whole == 0 {
             // Requests are short; room for payload has who has an allocation.
             if buffer.len() > MAX_REQUEST && !client.has_allocation() {
@@ -78,6 +103,14 @@ async fn listen<R: AsyncRead + Unpin>(mut reader: R, client: &Arc<Stream>, share
         // The semaphore is never closed.
         let permit = Arc::clone(&turn).acquire_owned().await.ok();
         post(shared, worker, Mail::Messages { stream: Arc::clone(client), bytes, permit }).await;
+        if is_bind {
+            // What follows is payload if the request is granted, else another message.
+            match timeout(PATIENCE, client.verdict()).await {
+                Ok(Verdict::Joined(junction)) => return End::Joined(junction, buffer),
+                Ok(Verdict::Apart) => {}
+                Err(_) => return End::Silent,
+            }
+        }
     }
 }
 
@@ -85,10 +118,7 @@ async fn listen<R: AsyncRead + Unpin>(mut reader: R, client: &Arc<Stream>, share
 async fn talk<W: AsyncWrite + Unpin>(mut writer: W, client: &Stream) -> End {
     let mut buffer = Vec::new();
     while client.take(&mut buffer).await {
-        let written = timeout(PATIENCE, async {
-            writer.write_all(&buffer).await?;
-            writer.flush().await
-        });
+        let written = timeout(PATIENCE, write(&mut writer, &buffer, client.tuple.transport));
         match written.await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return End::Gone,
@@ -100,16 +130,36 @@ async fn talk<W: AsyncWrite + Unpin>(mut writer: W, client: &Stream) -> End {
     End::Cut
 }
 
-/// How many bytes of the stream are whole messages. The first one has to be a STUN message: there is no channel yet.
-fn whole_messages(stream: &[u8], is_first: bool) -> Result<usize, NotTurn> {
+/// Writes whole messages. With TLS each of them gets a record of its own: there are clients that read one record when their socket
+/// becomes readable, take one message out of it, and do not look for another one until more arrives.
+async fn write<W: AsyncWrite + Unpin>(writer: &mut W, messages: &[u8], transport: Transport) -> io::Result<()> {
+    let mut rest = messages;
+    if let Transport::Tls(_) = transport {
+        while let Ok(Frame::Complete { taken, .. }) = next_frame(rest) {
+            let (message, more) = rest.split_at(taken);
+            writer.write_all(message).await?;
+            rest = more;
+        }
+    }
+    writer.write_all(rest).await?;
+    writer.flush().await
+}
+
+/// How many bytes of the stream are whole messages, up to a ConnectionBind request, and whether one of these is the last of them.
+/// The first message has to be STUN: there is no channel yet.
+fn whole_messages(stream: &[u8], is_first: bool) -> Result<(usize, bool), NotTurn> {
     if is_first && stream.first().is_some_and(|byte| *byte > 3) {
         return Err(NotTurn);
     }
     let mut whole = 0;
-    while let Frame::Complete { taken, .. } = next_frame(stream.get(whole..).unwrap_or_default())? {
+    loop {
+        let rest = stream.get(whole..).unwrap_or_default();
+        let Frame::Complete { message, taken } = next_frame(rest)? else { return Ok((whole, false)) };
         whole += taken;
+        if is_connection_bind(rest.get(message).unwrap_or_default()) {
+            return Ok((whole, true));
+        }
     }
-    Ok(whole)
 }
 
 fn worker_of(client: &Stream, shared: &Shared) -> usize {
@@ -131,7 +181,14 @@ const KEPT_BYTES: usize = 4096;
 
 #[cfg(test)]
 mod tests {
-    use stoa_turn_relay_core::stun::{BINDING, Builder, Class, TransactionId};
+    use stoa_turn_relay_core::stun::{BINDING, Builder, CONNECTION_BIND, Class, TransactionId};
+
+    use std::net::SocketAddr;
+
+    use stoa_base_types::ConnectionId;
+    use stoa_turn_relay_core::FiveTuple;
+    use tokio::io::{DuplexStream, duplex};
+    use tokio::task::JoinHandle;
 
     use super::*;
 
@@ -139,11 +196,59 @@ mod tests {
     fn only_whole_messages_are_passed_on() {
         let request = Builder::new(Class::Request, BINDING, TransactionId([1; 12])).finish();
         let stream = [&request[..], &request, &[0x40, 0, 0, 1, 7, 0, 0, 0], &request[..7]].concat();
-        assert_eq!(whole_messages(&stream, true), Ok(48));
-        assert_eq!(whole_messages(&stream[..47], true), Ok(40), "padding belongs to the message");
-        assert_eq!(whole_messages(&stream[..1], true), Ok(0));
-        assert_eq!(whole_messages(b"", true), Ok(0));
-        assert_eq!(whole_messages(&[0x40, 0, 0, 0], false), Ok(4));
+        assert_eq!(whole_messages(&stream, true), Ok((48, false)));
+        assert_eq!(whole_messages(&stream[..47], true), Ok((40, false)), "padding belongs to the message");
+        assert_eq!(whole_messages(&stream[..1], true), Ok((0, false)));
+        assert_eq!(whole_messages(b"", true), Ok((0, false)));
+        assert_eq!(whole_messages(&[0x40, 0, 0, 0], false), Ok((4, false)));
+    }
+
+    /// Serves one end of a pipe that takes 1 KiB at a time; the other end, and what tells when it is over.
+    fn served() -> (DuplexStream, Arc<Stream>, JoinHandle<()>) {
+        let address = SocketAddr::from(([192, 0, 2, 1], 1));
+        let client = Arc::new(Stream::new(FiveTuple::new(Transport::Tcp(ConnectionId(1)), address, address)));
+        let (far, near) = duplex(1024);
+        let serving = tokio::spawn(serve(near, Arc::clone(&client), Arc::new(Shared::without_users())));
+        (far, client, serving)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_without_allocation_is_cut_off_after_30_seconds() {
+        let begun = Instant::now();
+        let (mut far, _, serving) = served();
+        assert_eq!(far.read(&mut [0; 1]).await.unwrap(), 0);
+        serving.await.unwrap();
+        assert_eq!(begun.elapsed().as_secs(), 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_a_message_is_cut_off_after_30_seconds() {
+        let begun = Instant::now();
+        let (mut far, client, serving) = served();
+        client.set_allocation(true);
+        assert!(timeout(Duration::from_secs(600), far.read(&mut [0; 1])).await.is_err(), "silence is no offence");
+        far.write_all(&[0, 1, 0, 0]).await.unwrap();
+        assert_eq!(far.read(&mut [0; 1]).await.unwrap(), 0);
+        serving.await.unwrap();
+        assert!((600..=630).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_is_cut_off_after_30_seconds() {
+        let begun = Instant::now();
+        let (far, client, serving) = served();
+        client.set_allocation(true);
+        assert!(client.push_data(&[&[7; 5000]]));
+        serving.await.unwrap();
+        assert_eq!(begun.elapsed().as_secs(), 30);
+        drop(far);
+    }
+
+    #[test]
+    fn what_follows_a_connection_bind_request_is_left() {
+        let bind = Builder::new(Class::Request, CONNECTION_BIND, TransactionId([1; 12])).finish();
+        let stream = [&bind[..], b"payload that is no message"].concat();
+        assert_eq!(whole_messages(&stream, true), Ok((20, true)));
     }
 
     #[test]

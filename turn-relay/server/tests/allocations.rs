@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use stoa_base_net::{Context, Datagram, Features, Group, Handler, IcmpError, Passed};
 use stoa_turn_relay_core::stun::attribute::{self, read_xored};
 use stoa_turn_relay_core::stun::{self, Builder, Class, Integrity, Message, TransactionId};
-use stoa_turn_relay_core::{Algorithm, Key, PeerPolicy, Ports, RelayAddress};
+use stoa_turn_relay_core::{Algorithm, Key, Limits, PeerPolicy, Ports, Quota, RelayAddress};
 use stoa_turn_relay_server::{Config, Relay};
 
 /// Counts what the workers' threads allocate.
@@ -141,6 +141,8 @@ fn group(workers: usize) -> Group {
         addresses: vec![RelayAddress { bind: loopback, external: loopback }],
         ports: Ports::Range(26_000, 26_999),
         policy: PeerPolicy { allow: vec!["127.0.0.0/8".parse().unwrap()], ..PeerPolicy::default() },
+        limits: Limits { allocation: Quota::default(), ..Limits::default() },
+        discovery: None,
     });
     let handler = relay.handlers();
     let make = move |worker| -> Vec<Box<dyn Handler>> { vec![Box::new(Marked(handler(worker)))] };

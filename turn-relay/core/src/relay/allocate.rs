@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::request::{Reply, Request};
 use super::{End, Event, Protocol, RESERVATION_LIFETIME, Relay, Timer, Transmit};
-use crate::account::{Accounts, Owner};
+use crate::account::Accounts;
 use crate::address::source_of;
 use crate::allocation::{Allocation, AllocationId, Pending, RelayId, RelaySocket, SocketTag};
 use crate::auth::Unproved;
@@ -65,17 +65,9 @@ impl Relay {
             return Err(Refusal::InsufficientCapacity);
         }
         // 10. Quotas.
-        let owners = [
-            (Owner::User(request.who.user.clone()), self.limits.user),
-            (Owner::Source(source_of(request.tuple.client)), self.limits.source),
-            (Owner::Everybody, self.limits.everybody),
-        ];
-        let accounts = self.ledger.open(owners, now).ok_or(Refusal::QuotaReached)?;
-        let result = self.allocate(request, &wish, accounts, now);
-        if result.is_err() {
-            self.ledger.close(accounts, 0);
-        }
-        result
+        let source = source_of(request.tuple.client);
+        let accounts = self.ledger.open(&request.who.user, source, &self.limits, now).ok_or(Refusal::QuotaReached)?;
+        self.allocate(request, &wish, accounts, now)
     }
 
     /// LIFETIME within its bounds and those of the credentials; `None` when the request has none, or (in Allocate) 0.
@@ -188,7 +180,9 @@ impl Relay {
             token,
             address_error,
             additional,
-            tries: MAX_TRIES,
+            even: wish.even,
+            // Who claims a reserved port wants no other one.
+            tries: if wish.token.is_some() { 0 } else { MAX_TRIES },
         }));
         self.take_over_story(&mut allocation);
         let id = self.allocations.insert(allocation);
@@ -247,16 +241,21 @@ impl Relay {
             // What only this host can reach is of no use to who comes from elsewhere.
             Family::of(address.external) == family && (reached.is_loopback() || !address.external.is_loopback())
         });
-        let best = fitting.max_by_key(|(_, (address, pool))| {
+        let mut fitting: Vec<_> = fitting.collect();
+        fitting.sort_by_key(|(_, (address, pool))| {
             let is_near = address.bind == reached || address.external.is_loopback();
-            (pool.free() > 0 && is_near, pool.free())
+            std::cmp::Reverse((is_near, pool.free()))
         });
-        let (address, (_, pool)) = best?;
-        let port = match even {
-            None => pool.take(&mut self.random)?,
-            Some(false) => pool.take_even(&mut self.random)?,
-            Some(true) => pool.take_pair(&mut self.random)?,
-        };
+        // The best address may have no port of this kind left.
+        let random = &mut self.random;
+        let (address, port) = fitting.into_iter().find_map(|(address, (_, pool))| {
+            let port = match even {
+                None => pool.take(random),
+                Some(false) => pool.take_even(random),
+                Some(true) => pool.take_pair(random),
+            };
+            port.map(|port| (address, port))
+        })?;
         let next = (even == Some(true)).then_some(port.wrapping_add(1));
         self.relay_socket(address, port).map(|relay| (relay, next))
     }
@@ -325,19 +324,29 @@ impl Relay {
         let reached = tuple.server.ip();
         let Some(old) = allocation.relay_mut(relay.family).take() else { return };
         let Some(pending) = allocation.pending.as_deref_mut() else { return };
-        let may_try = pending.tries > 0 && pending.token.is_none();
+        let may_try = pending.tries > 0;
         pending.tries = pending.tries.saturating_sub(1);
+        let is_main = pending.additional != Some(relay.family);
+        let (even, token) = if is_main { (pending.even, pending.token.take()) } else { (None, None) };
         // The new one is taken before the old one is given back, so that it is another one.
-        let new = if may_try { self.take_port(relay.family, reached, is_tcp, None) } else { None };
+        let new = if may_try { self.take_port(relay.family, reached, is_tcp, even) } else { None };
         self.give_back(&old, is_tcp);
-        let Some(allocation) = self.allocations.get_mut(id) else { return };
-        if let Some((new, _)) = new {
+        if let Some(token) = token {
+            self.end_reservation(token);
+        }
+        if let Some((new, next)) = new {
+            let token = next.map(|port| self.reserve(new.address, port));
+            let Some(allocation) = self.allocations.get_mut(id) else { return };
             *allocation.relay_mut(relay.family) = Some(new);
+            if let Some(pending) = allocation.pending.as_deref_mut().filter(|_| is_main) {
+                pending.token = token;
+            }
             let Some(address) = self.addresses.get(new.address) else { return };
             let (address, protocol) =
                 ((address.bind, new.port).into(), if is_tcp { Protocol::Tcp } else { Protocol::Udp });
             return self.events.push_back(Event::Bind { relay, address, protocol });
         }
+        let Some(allocation) = self.allocations.get_mut(id) else { return };
         let Some(pending) = allocation.pending.as_deref_mut() else { return };
         if pending.additional == Some(relay.family) {
             pending.address_error = Some((relay.family, Refusal::InsufficientCapacity.code()));
@@ -362,8 +371,8 @@ impl Relay {
         let mut response = Builder::new(Class::Success, stun::ALLOCATE, allocation.transaction);
         for (family, relay) in allocation.relays() {
             response = response.xored(attribute::XOR_RELAYED_ADDRESS, relay.external);
-            self.shared_ports.set(relay.address, relay.port);
             if !allocation.is_tcp {
+                self.shared_ports.set(relay.address, relay.port);
                 self.relayed.insert(relay.external, RelayId { allocation: id, family });
             }
         }
@@ -406,6 +415,6 @@ pub(super) const DEFAULT_LIFETIME: Duration = Duration::from_secs(600);
 /// [RFC 8656 § 7.2](https://www.rfc-editor.org/rfc/rfc8656#section-7.2) recommends an hour.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(3600);
 /// Ports that are tried when others on this host have them.
-const MAX_TRIES: u8 = 8;
+const MAX_TRIES: u8 = 32;
 /// Ports that are reserved at a time.
 const MAX_RESERVATIONS: usize = 1024;

@@ -4,6 +4,7 @@ use std::time::Instant;
 use super::request::{list_unknown, unknown};
 use super::{Answer, FromClient, Relay};
 use crate::address::{FiveTuple, source_of};
+use crate::config::Discovery;
 use crate::refusal::Dropped;
 use crate::stun::attribute::{self, AddressValue};
 use crate::stun::{BINDING, Builder, Class, Message};
@@ -29,7 +30,7 @@ impl Relay {
             Ok(way) => {
                 self.stats.bindings += 1;
                 let mut response = begin(Class::Success).xor_mapped_address(tuple.client);
-                if let Some(discovery) = &self.discovery {
+                if let Some(discovery) = self.discovery_at(tuple) {
                     let other = AddressValue::plain(discovery.other(tuple.server, true, true));
                     response = response
                         .attribute(attribute::RESPONSE_ORIGIN, AddressValue::plain(way.from).as_bytes())
@@ -41,7 +42,7 @@ impl Relay {
             Err(code) => {
                 let mut response = begin(Class::Error).error_code(code, "");
                 if code == 420 {
-                    response = list_unknown(response, self.unknown_in_binding(request).take(MAX_UNKNOWN));
+                    response = list_unknown(response, self.unknown_in_binding(request, tuple).take(MAX_UNKNOWN));
                 }
                 (response, Way { from: tuple.server, to: tuple.client })
             }
@@ -52,21 +53,18 @@ impl Relay {
 
     fn way(&self, request: &Message<'_>, tuple: &FiveTuple) -> Result<Way, u16> {
         let mut way = Way { from: tuple.server, to: tuple.client };
-        if self.unknown_in_binding(request).next().is_some() {
+        if self.unknown_in_binding(request, tuple).next().is_some() {
             return Err(420);
         }
-        let Some(discovery) = &self.discovery else { return Ok(way) };
+        let Some(discovery) = self.discovery_at(tuple) else { return Ok(way) };
         if let Some(change) = request.first(attribute::CHANGE_REQUEST) {
             let [.., flags] = <[u8; 4]>::try_from(change).map_err(|_| 400u16)?;
-            if tuple.transport.is_stream() {
-                return Err(400);
-            }
             way.from = discovery.other(tuple.server, flags & 4 != 0, flags & 2 != 0);
         }
         if let Some(port) = request.first(attribute::RESPONSE_PORT) {
             // Padding to a port that did not ask would be a gift to attackers, RFC 5780 § 7.5.
             let [high, low, ..] = <[u8; 4]>::try_from(port).map_err(|_| 400u16)?;
-            if request.first(attribute::PADDING).is_some() || tuple.transport.is_stream() {
+            if request.first(attribute::PADDING).is_some() {
                 return Err(400);
             }
             way.to.set_port(u16::from_be_bytes([high, low]));
@@ -74,10 +72,15 @@ impl Relay {
         Ok(way)
     }
 
+    /// The four addresses that a client has come to one of. It is about datagrams: a connection cannot be answered from elsewhere.
+    fn discovery_at(&self, tuple: &FiveTuple) -> Option<&Discovery> {
+        self.discovery.as_ref().filter(|discovery| !tuple.transport.is_stream() && discovery.covers(tuple.server))
+    }
+
     /// The attributes of RFC 5780 are unknown to a server with one address.
-    fn unknown_in_binding(&self, request: &Message<'_>) -> impl Iterator<Item = u16> {
+    fn unknown_in_binding(&self, request: &Message<'_>, tuple: &FiveTuple) -> impl Iterator<Item = u16> {
         let of_discovery = [attribute::CHANGE_REQUEST, attribute::RESPONSE_PORT, attribute::PADDING];
-        let has_discovery = self.discovery.is_some();
+        let has_discovery = self.discovery_at(tuple).is_some();
         unknown(request).filter(move |kind| !(has_discovery && of_discovery.contains(kind)))
     }
 }

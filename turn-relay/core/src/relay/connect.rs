@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::request::{Reply, Request, finish};
 use super::{Event, Relay, Timer, Transmit};
+use crate::account::Meter;
 use crate::address::canonical;
 use crate::allocation::{AllocationId, RelayId};
 use crate::auth::Authenticated;
@@ -146,8 +147,22 @@ impl Relay {
         Ok(Reply::Finished(finish(response, &request.message, &request.who).into()))
     }
 
-    /// A peer's connection was closed, by whichever side.
-    pub fn handle_disconnected(&mut self, connection: u32) {
+    /// Pays for the payload of a connection, which the driver carries by itself; `None` when there is no such connection.
+    #[must_use]
+    pub fn meter(&self, connection: u32) -> Option<Meter> {
+        let allocation = self.allocations.get(self.connections.by_id.get(&connection)?.allocation)?;
+        Some(allocation.accounts.meter(&self.limits))
+    }
+
+    /// A peer's connection was closed, by whichever side; so many bytes went to the peer and came from it.
+    pub fn handle_disconnected(&mut self, connection: u32, (sent, received): (u64, u64), now: Instant) {
+        self.stats.to_peers.1 += sent;
+        self.stats.from_peers.1 += received;
+        let known = self.connections.by_id.get(&connection);
+        if let Some(allocation) = known.and_then(|known| self.allocations.get_mut(known.allocation)) {
+            allocation.timeline.sent(usize::try_from(sent).unwrap_or(usize::MAX), now);
+            allocation.timeline.received(usize::try_from(received).unwrap_or(usize::MAX), now);
+        }
         self.forget_connection(connection);
     }
 

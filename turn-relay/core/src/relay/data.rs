@@ -71,7 +71,7 @@ impl Relay {
             return Err(Dropped::NoRelay);
         }
         let bytes = payload.len();
-        if !self.ledger.charge(allocation.accounts, bytes, now) {
+        if !allocation.accounts.charge(&self.limits, bytes, now) {
             return Err(Dropped::OverQuota);
         }
         let inner = self.addresses.iter().position(|address| address.external == peer.ip());
@@ -81,6 +81,7 @@ impl Relay {
                 let worker = self.udp_ports.get(address).map_or(0, |pool| pool.worker_of(peer.port()));
                 FromClient::ToWorker { worker, to: peer, from: relay.external, payload }
             }
+            _ if self.policy.is_media(peer) => FromClient::ToMedia { to: peer, from: relay.external, payload },
             _ => {
                 let is_outside = permission.map_or_else(|| self.policy.check_ip(peer.ip()).is_ok(), |it| it.is_outside);
                 self.check_outside(id, peer, is_outside, now)?;
@@ -161,6 +162,12 @@ impl Relay {
         self.deliver(relay, from, payload.len(), true, now)
     }
 
+    /// Feeds one datagram that the media handlers of this process sent to a relayed address: what answers
+    /// [`FromClient::ToMedia`]. `from` is the address that the client knows them by.
+    pub fn handle_media(&mut self, to: SocketAddr, from: SocketAddr, payload: &[u8], now: Instant) -> Option<ToClient> {
+        self.handle_passed(to, from, payload, now)
+    }
+
     /// Feeds an ICMP error that a datagram to `peer` caused: the client is told,
     /// [RFC 8656 § 11.5](https://www.rfc-editor.org/rfc/rfc8656#section-11.5). `data` is the MTU where there is one.
     pub fn handle_icmp(
@@ -180,7 +187,7 @@ impl Relay {
         if !is_told || allocation.pending.is_some() || allocation.permission(peer.ip(), now).is_none() {
             return None;
         }
-        if !self.ledger.charge(allocation.accounts, 0, now) {
+        if !allocation.accounts.charge(&self.limits, 0, now) {
             return None;
         }
         let client = allocation.tuple;
@@ -241,7 +248,7 @@ impl Relay {
         if bytes > LARGEST_PAYLOAD {
             return Err(Dropped::TooLarge);
         }
-        if !self.ledger.charge(allocation.accounts, bytes, now) {
+        if !allocation.accounts.charge(&self.limits, bytes, now) {
             return Err(Dropped::OverQuota);
         }
         let client = allocation.tuple;

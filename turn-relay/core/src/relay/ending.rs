@@ -19,7 +19,7 @@ impl Relay {
     pub(super) fn sweep(&mut self, id: AllocationId, now: Instant) {
         let Some(allocation) = self.allocations.get_mut(id) else { return };
         let gone = allocation.sweep(now);
-        self.ledger.forbid(allocation.accounts, gone);
+        allocation.accounts.forbid(gone);
     }
 
     pub(super) fn end_all(&mut self, end: End, is_meant: impl Fn(&Self, &Allocation) -> bool) {
@@ -39,8 +39,6 @@ impl Relay {
         for (_, relay) in allocation.relays() {
             self.release(&relay, allocation.is_tcp);
         }
-        let permissions = u32::try_from(allocation.permission_count()).unwrap_or(u32::MAX);
-        self.ledger.close(allocation.accounts, permissions);
         match end {
             End::Expired => self.stats.expired += 1,
             End::Revoked => self.stats.revoked += 1,
@@ -56,7 +54,7 @@ impl Relay {
         let Some(allocation) = self.allocations.get_mut(id) else { return };
         let gone = allocation.give_up(family);
         let (relay, is_tcp) = (allocation.relay_mut(family).take(), allocation.is_tcp);
-        self.ledger.forbid(allocation.accounts, gone);
+        allocation.accounts.forbid(gone);
         if let Some(relay) = relay {
             self.release(&relay, is_tcp);
         }
@@ -65,8 +63,8 @@ impl Relay {
     fn release(&mut self, relay: &RelaySocket, is_tcp: bool) {
         if !is_tcp {
             self.relayed.remove(&relay.external);
+            self.shared_ports.clear(relay.address, relay.port);
         }
-        self.shared_ports.clear(relay.address, relay.port);
         self.events.extend(relay.socket.map(|socket| Event::Unbind { socket }));
         self.give_back(relay, is_tcp);
     }

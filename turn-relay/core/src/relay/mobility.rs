@@ -5,7 +5,6 @@ use subtle::ConstantTimeEq as _;
 
 use super::request::Request;
 use super::{FromClient, Relay, Timer};
-use crate::account::Owner;
 use crate::address::{FiveTuple, source_of};
 use crate::allocation::AllocationId;
 use crate::refusal::{Dropped, Refusal};
@@ -99,13 +98,13 @@ impl Relay {
         if allocation.ticket != Some(serial) {
             return Err(Refusal::BadRequest);
         }
-        let (old, accounts) = (allocation.tuple, allocation.accounts);
-        let permissions = u32::try_from(allocation.permission_count()).unwrap_or(u32::MAX);
-        // The new source pays from here on, within its quota.
-        let source = (Owner::Source(source_of(request.tuple.client)), self.limits.source);
-        let accounts = self.ledger.change_source(accounts, source, permissions, now).ok_or(Refusal::QuotaReached)?;
         let Some(allocation) = self.allocations.get_mut(id) else { return Err(Refusal::AllocationMismatch) };
-        allocation.accounts = accounts;
+        // The new source pays from here on, within its quota.
+        let source = source_of(request.tuple.client);
+        if !allocation.accounts.change_source(&self.ledger, source, self.limits.source, now) {
+            return Err(Refusal::QuotaReached);
+        }
+        let old = allocation.tuple;
         allocation.tuple = request.tuple;
         allocation.timeline.note(Moment::Moved, now);
         self.clients.remove(&old);

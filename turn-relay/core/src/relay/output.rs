@@ -33,6 +33,15 @@ pub enum FromClient<'a> {
         /// Of the client's message.
         payload: Range<usize>,
     },
+    /// Payload goes to one of our own UDP addresses: to the media handlers of this process, and nowhere else.
+    ToMedia {
+        /// Our address, as the client knows it.
+        to: SocketAddr,
+        /// The relayed address that it comes from.
+        from: SocketAddr,
+        /// Of the client's message.
+        payload: Range<usize>,
+    },
     /// The client's allocation lives on another worker: the message shall be handled there, with the same 5-tuple.
     Elsewhere {
         /// Whose it is.

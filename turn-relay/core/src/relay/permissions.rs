@@ -64,7 +64,7 @@ impl Relay {
 
     /// Whether a peer may be reached: the policy lets it, or it may be a relayed address of our own.
     pub(super) fn check_peer(&self, peer: SocketAddr) -> Result<(), Denial> {
-        if peer.port() != 0 && self.is_relayed(peer) {
+        if peer.port() != 0 && (self.is_relayed(peer) || self.policy.is_media(peer)) {
             return Ok(());
         }
         match self.policy.check(peer) {
@@ -75,9 +75,14 @@ impl Relay {
         }
     }
 
-    /// A relay without sockets reaches its own relayed addresses alone.
+    /// A relay without sockets reaches what is in this process alone.
     fn check_reach(&self, ip: IpAddr) -> Result<(), Denial> {
-        if self.is_virtual && !self.is_relay_ip(ip) { Err(Denial::NoSockets) } else { Ok(()) }
+        if self.is_virtual && !self.is_inside(ip) { Err(Denial::NoSockets) } else { Ok(()) }
+    }
+
+    /// Whether relayed addresses or media of this process have this address.
+    fn is_inside(&self, ip: IpAddr) -> bool {
+        self.is_relay_ip(ip) || self.policy.has_media(ip)
     }
 
     /// Installs or refreshes permissions, all or none.
@@ -89,7 +94,7 @@ impl Relay {
             if allocation.relay(Family::of(*ip)).is_none() {
                 return Err(Refusal::PeerFamilyMismatch);
             }
-            if !self.is_relay_ip(*ip) {
+            if !self.is_inside(*ip) {
                 self.policy.check_ip(*ip).map_err(Refusal::Forbidden)?;
             }
             self.check_reach(*ip).map_err(Refusal::Forbidden)?;
@@ -101,7 +106,8 @@ impl Relay {
             return Err(Refusal::InsufficientCapacity);
         }
         let count = u32::try_from(new.len()).unwrap_or(u32::MAX);
-        if !self.ledger.permit(allocation.accounts, count, now) {
+        let allocation = self.allocations.get_mut(id).ok_or(Refusal::AllocationMismatch)?;
+        if !allocation.accounts.permit(&self.limits, count, now) {
             return Err(Refusal::QuotaReached);
         }
         for ip in ips {

@@ -53,6 +53,9 @@ impl Relay {
         let Ok(message) = Message::parse(bytes) else {
             return self.drop_from_client(&tuple, Dropped::Malformed, now);
         };
+        if message.class == Class::Request && self.is_nobody(&tuple) {
+            return self.drop_from_client(&tuple, Dropped::Unexpected, now);
+        }
         match (message.class, message.method) {
             (Class::Request, stun::BINDING) => self.handle_binding(&message, &tuple, now),
             (Class::Request, _) if is_known(message.method) => self.handle_request(message, tuple, now),
@@ -66,6 +69,12 @@ impl Relay {
                 self.drop_from_client(&tuple, Dropped::Unexpected, now)
             }
         }
+    }
+
+    /// Whether a datagram claims to come from where no client can be: nowhere, or our own addresses, which would begin a loop.
+    fn is_nobody(&self, tuple: &FiveTuple) -> bool {
+        let is_own = || self.policy.is_own_service(tuple.client) || self.is_relayed(tuple.client);
+        !tuple.transport.is_stream() && (tuple.client.port() == 0 || is_own())
     }
 
     fn handle_request(&mut self, message: Message<'_>, tuple: FiveTuple, now: Instant) -> FromClient<'_> {
@@ -132,7 +141,10 @@ impl Relay {
         let mut response =
             Builder::reusing(scratch, Class::Error, message.method, message.transaction).error_code(refusal.code(), "");
         if matches!(refusal, Refusal::Unauthenticated(_) | Refusal::StaleNonce) {
-            response = self.auth.challenge(response, tuple.client, self.clock.seconds(now));
+            // Who has a connection is where it says it is.
+            let fingerprint = if message.has_fingerprint { FINGERPRINT } else { 0 };
+            let room = (!tuple.transport.is_stream()).then(|| message.length().saturating_sub(fingerprint));
+            response = self.auth.challenge(response, tuple.client, self.clock.seconds(now), room);
         }
         self.scratch = if message.has_fingerprint { response.finish_with_fingerprint() } else { response.finish() };
         FromClient::Answer(Answer { bytes: &self.scratch, to: tuple.client, from: tuple.server })
@@ -149,7 +161,7 @@ impl Relay {
             response = list_unknown(response, unknown(message).take(MAX_UNKNOWN));
         }
         if matches!(refusal, Refusal::Unauthenticated(_)) {
-            response = self.auth.challenge(response, request.tuple.client, self.clock.seconds(now));
+            response = self.auth.challenge(response, request.tuple.client, self.clock.seconds(now), None);
         }
         self.scratch = finish(response, message, &request.who);
     }
@@ -210,5 +222,7 @@ const KNOWN: [u16; 22] = [
     attribute::CONNECTION_ID,
 ];
 
+/// Bytes of a FINGERPRINT attribute.
+const FINGERPRINT: usize = 8;
 /// Attribute types that a 420 lists at most.
 const MAX_UNKNOWN: usize = 64;

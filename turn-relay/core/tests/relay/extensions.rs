@@ -233,3 +233,34 @@ fn bytes_and_packets_stay_within_their_rates() {
     assert_eq!(sent(&mut world), 5);
     assert_eq!(world.relay.stats().drops(Dropped::OverQuota), 185);
 }
+
+#[test]
+fn each_allocation_has_limits_of_its_own() {
+    let allocation = Quota { packets: Some(10), new_peers: Some(2), ..Quota::default() };
+    let mut world = World::with(Config { limits: Limits { allocation, ..Limits::default() }, ..config() });
+    for mut client in [Client::ada(), Client::new("198.18.0.9:1", "ada", "pass")] {
+        client.allocate(&mut world);
+        assert_eq!(client.permit(&mut world, &["8.8.8.1:1", "8.8.8.2:1"]), 0);
+        assert_eq!(client.permit(&mut world, &["8.8.8.3:1"]), 486);
+        assert_eq!(client.permit(&mut world, &["8.8.8.1:1"]), 0, "known already");
+        let passed = (0..20).filter(|_| client.indicate(&mut world, "8.8.8.1:1", b"x") != Got::Nothing).count();
+        assert_eq!(passed, 10);
+    }
+    world.pass(Duration::from_millis(500));
+    assert!(matches!(Client::ada().indicate(&mut world, "8.8.8.1:1", b"x"), Got::ToPeer { .. }));
+}
+
+#[test]
+fn the_payload_of_connections_is_paid_for() {
+    let allocation = Quota { bytes: Some(1000), ..Quota::default() };
+    let mut world = World::with(Config { limits: Limits { allocation, ..Limits::default() }, ..config() });
+    let mut ada = over_tcp(&Client::ada(), 1);
+    assert_eq!(ada.ask(&mut world, stun::ALLOCATE, tcp).code, 0);
+    assert_eq!(connect(&mut world, &mut ada, "8.8.8.8:80").code, 1);
+    let Some(Event::Connect { connection, .. }) = world.events.pop() else { panic!("no wish to connect") };
+    let meter = world.relay.meter(connection).unwrap();
+    assert!(meter.charge(600, world.now) && !meter.charge(600, world.now));
+    assert!(meter.charge(600, world.now + Duration::from_millis(200)));
+    world.relay.handle_disconnected(connection, (600, 600), world.now);
+    assert!(world.relay.meter(connection).is_none());
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stoa_turn_relay_core::stun::attribute::{self, Family};
-use stoa_turn_relay_core::stun::{self, Builder, Class, Integrity, Message, TransactionId};
+use stoa_turn_relay_core::stun::{self, Builder, Class, Integrity, TransactionId};
 use stoa_turn_relay_core::*;
 
 use crate::support::*;
@@ -126,6 +126,7 @@ fn allow_beats_deny_and_nothing_beats_our_own_services() {
         allow: cidrs(&["10.1.0.0/16", "192.0.2.10", "fd00:1::/32"]),
         deny: cidrs(&["8.8.0.0/16", "10.1.1.0/24", "2606:4700:8000::/35"]),
         own_services: vec!["192.0.2.10:3478".parse().unwrap()],
+        media: vec![],
     };
     let mut world = World::with(Config { policy, ..config() });
     let mut ada = dual(&mut world);
@@ -266,7 +267,7 @@ fn credentials_are_checked_in_the_order_of_the_rfc() {
         let response = ada.allocate(&mut world);
         assert_eq!(response.code, *expected, "{name}");
         if [401, 438].contains(expected) {
-            for kind in [attribute::REALM, attribute::NONCE, attribute::PASSWORD_ALGORITHMS] {
+            for kind in [attribute::REALM, attribute::NONCE] {
                 assert!(response.attributes.contains_key(&kind), "{name}: {kind:#x}");
             }
             assert!(!response.attributes.contains_key(&attribute::MESSAGE_INTEGRITY), "{name}");
@@ -481,7 +482,12 @@ fn channel_data_is_as_long_as_it_says() {
         let bytes = [&[0x40, 0][..], &length.to_be_bytes(), payload].concat();
         let got = match world.send(ada.tuple, &bytes) {
             Got::ToPeer { payload, .. } => Some(payload),
-            Got::Nothing | Got::Answer(_) | Got::Hairpin { .. } | Got::ToWorker { .. } | Got::Elsewhere(_) => None,
+            Got::Nothing
+            | Got::Answer(_)
+            | Got::Hairpin { .. }
+            | Got::ToWorker { .. }
+            | Got::ToMedia { .. }
+            | Got::Elsewhere(_) => None,
         };
         assert_eq!(got.as_deref(), expected, "{length} of {}", payload.len());
     }
@@ -504,25 +510,6 @@ fn permissions_and_allocations_are_counted() {
     assert_eq!(bob.permit(&mut world, &["8.8.8.0:1"]), 0, "a refresh takes no further place");
     world.pass(Duration::from_secs(300));
     assert_eq!(bob.permit(&mut world, &["8.8.8.99:1"]), 0, "expired ones keep nobody out");
-}
-
-#[test]
-fn strangers_get_short_answers_and_not_many() {
-    let mut world = World::new();
-    let ada = Client::ada();
-    let bare = Builder::new(Class::Request, stun::ALLOCATE, TransactionId([1; 12])).finish();
-    let plain = udp(Builder::new(Class::Request, stun::ALLOCATE, TransactionId([1; 12]))).finish();
-    let lengths = [&bare, &plain].map(|request| {
-        let Got::Answer(answer) = world.send(ada.tuple, request) else { panic!("no answer") };
-        assert!(Message::parse(&answer).unwrap().first(attribute::SOFTWARE).is_none());
-        (request.len(), answer.len())
-    });
-    // The worst: 4.6 times a bare header, 3.3 times an honest Allocate. A source's rate is limited beside it.
-    assert_eq!(lengths, [(20, 92), (28, 92)]);
-    let answers = (0..1000).filter(|_| world.send(ada.tuple, &bare) != Got::Nothing).count();
-    assert_eq!(answers, 198);
-    assert_eq!(world.relay.stats().drops(Dropped::TooManyChallenges), 802);
-    assert!(matches!(world.send(Client::bob().tuple, &bare), Got::Answer(_)));
 }
 
 #[test]
@@ -554,9 +541,12 @@ fn send_indications_need_all_they_need() {
         let expected = (name == "DF", is_sent);
         let got = match got {
             Got::ToPeer { dont_fragment, .. } => (dont_fragment, true),
-            Got::Nothing | Got::Answer(_) | Got::Hairpin { .. } | Got::ToWorker { .. } | Got::Elsewhere(_) => {
-                (false, false)
-            }
+            Got::Nothing
+            | Got::Answer(_)
+            | Got::Hairpin { .. }
+            | Got::ToWorker { .. }
+            | Got::ToMedia { .. }
+            | Got::Elsewhere(_) => (false, false),
         };
         assert_eq!(got, expected, "{name}");
     }

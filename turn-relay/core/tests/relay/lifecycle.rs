@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use stoa_turn_relay_core::stun::attribute::{self, Family};
@@ -166,6 +167,87 @@ fn a_port_that_others_hold_is_replaced_by_another_one() {
     }
     assert!(codes.contains(&0) && codes.contains(&508), "{codes:?}");
     assert_eq!(world.relay.free_ports() + world.sockets.len(), 200);
+}
+
+#[test]
+fn a_pair_of_ports_that_others_hold_is_replaced_by_another_pair() {
+    let mut world = World::with(Config { ports: Ports::Range(50_000, 50_019), ..config() });
+    // Of ten pairs seven cannot be had: their even ports are somebody else's.
+    world.unbindable = (50_000..50_014).step_by(2).collect();
+    for address in ["198.18.0.1:1", "198.18.0.1:2", "198.18.0.1:3"] {
+        let mut client = Client::new(address, "ada", "pass");
+        let even = |request| udp(request).attribute(attribute::EVEN_PORT, &[0x80]);
+        let response = client.ask(&mut world, stun::ALLOCATE, even);
+        assert_eq!(response.code, 0);
+        assert_eq!(response.relayed(Family::V4).port() % 2, 0);
+        let token = response.attributes[&attribute::RESERVATION_TOKEN].clone();
+        let mut sibling = Client::new(&address.replace(".1:", ".2:"), "ada", "pass");
+        let claim = |request| udp(request).attribute(attribute::RESERVATION_TOKEN, &token);
+        let claimed = sibling.ask(&mut world, stun::ALLOCATE, claim).relayed(Family::V4);
+        assert_eq!(claimed.port(), response.relayed(Family::V4).port() + 1);
+    }
+    assert_eq!(world.relay.free_ports(), 40 - 6, "what was tried in vain is given back");
+}
+
+#[test]
+fn an_address_without_the_wanted_ports_leaves_it_to_another() {
+    let address = |ip: &str| RelayAddress { bind: ip.parse().unwrap(), external: ip.parse().unwrap() };
+    let addresses = vec![address("192.0.2.10"), address("192.0.2.11")];
+    let mut world = World::with(Config { addresses, ports: Ports::Range(50_000, 50_003), ..config() });
+    let even = |request| udp(request).attribute(attribute::EVEN_PORT, &[0x80]);
+    let pairs = (1..=5).map(|port| {
+        let mut client = Client::new(&format!("198.18.0.1:{port}"), "ada", "pass");
+        client.ask(&mut world, stun::ALLOCATE, even).code
+    });
+    assert_eq!(pairs.collect::<Vec<_>>(), [0, 0, 0, 0, 508]);
+}
+
+#[test]
+fn quotas_hold_over_all_workers() {
+    let user = Quota { allocations: Some(3), permissions: Some(4), ..Quota::default() };
+    let shared = config();
+    let limits = Limits { user, ..Limits::default() };
+    let config = |worker| Config { worker, workers: 2, limits, ..shared.clone() };
+    let mut worlds = [World::with(config(0)), World::with(config(1))];
+    let mut clients: Vec<_> = (1..=4).map(|port| Client::new(&format!("198.18.0.1:{port}"), "ada", "pass")).collect();
+    let codes: Vec<_> =
+        clients.iter_mut().enumerate().map(|(n, client)| client.allocate(&mut worlds[n % 2]).code).collect();
+    assert_eq!(codes, [0, 0, 0, 486]);
+    let (here, there) = clients.split_at_mut(1);
+    let peers: Vec<_> = (1..=3).map(|n| format!("8.8.8.{n}:1")).collect();
+    let peers: Vec<_> = peers.iter().map(String::as_str).collect();
+    assert_eq!(here[0].permit(&mut worlds[0], &peers), 0);
+    assert_eq!(there[0].permit(&mut worlds[1], &peers), 486);
+    assert_eq!(there[0].permit(&mut worlds[1], &peers[..1]), 0);
+    // A worker that is lost gives back what its clients had.
+    let [first, mut second] = worlds;
+    drop(first);
+    assert_eq!(clients[1].permit(&mut second, &peers), 0);
+    assert_eq!(clients[3].allocate(&mut second).code, 0);
+}
+
+#[test]
+fn our_own_udp_addresses_are_reached_within_the_process() {
+    let own: SocketAddr = "192.0.2.10:3478".parse().unwrap();
+    let policy =
+        PeerPolicy { own_services: vec![own, "192.0.2.10:80".parse().unwrap()], media: vec![own], ..config().policy };
+    for ports in [Ports::Virtual, Ports::Range(50_000, 50_099)] {
+        let mut world = World::with(Config { policy: policy.clone(), ports, ..config() });
+        let mut ada = Client::ada();
+        let relayed = ada.allocate(&mut world).relayed(Family::V4);
+        assert_eq!(ada.bind(&mut world, 0x4000, "192.0.2.10:3478"), 0);
+        assert_eq!(ada.bind(&mut world, 0x4001, "192.0.2.10:80"), 403);
+        let to_media = Got::ToMedia { to: own, from: relayed, payload: b"hello".to_vec() };
+        assert_eq!(ada.speak(&mut world, 0x4000, b"hello"), to_media);
+        assert_eq!(ada.indicate(&mut world, "192.0.2.10:3478", b"hello"), to_media);
+        assert_eq!(ada.indicate(&mut world, "192.0.2.10:80", b"hello"), Got::Nothing);
+        let to = world.relay.handle_media(relayed, own, b"answer", world.now).unwrap();
+        assert_eq!((to.client, to.head.as_bytes()), (ada.tuple, &[0x40, 0, 0, 6][..]));
+        let other = "192.0.2.10:3479".parse().unwrap();
+        let to = world.relay.handle_media(relayed, other, b"answer", world.now).unwrap();
+        assert_eq!(to.head.as_bytes()[..2], [0, 0x17], "no channel, but a permission for the address");
+        assert!(world.relay.handle_media(relayed, "192.0.2.11:3478".parse().unwrap(), b"x", world.now).is_none());
+    }
 }
 
 #[test]

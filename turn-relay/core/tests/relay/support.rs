@@ -33,6 +33,7 @@ pub(crate) enum Got {
     Answer(Vec<u8>),
     ToPeer { from: SocketAddr, peer: SocketAddr, payload: Vec<u8>, dont_fragment: bool },
     Hairpin { client: FiveTuple, bytes: Vec<u8> },
+    ToMedia { to: SocketAddr, from: SocketAddr, payload: Vec<u8> },
     ToWorker { worker: usize, to: SocketAddr, from: SocketAddr, payload: Vec<u8> },
     Elsewhere(usize),
 }
@@ -47,12 +48,14 @@ pub(crate) fn config() -> Config {
         clock: WallClock::new(Instant::now(), Duration::from_secs(EPOCH)),
         credentials: Credentials::new(REALM, users, vec![SECRET.to_vec(), b"south".to_vec()]),
         nonce_key: NonceKey { id: 1, secret: [8; 32] },
+        previous_nonce_key: None,
         ticket_key: [9; 32],
         addresses: vec![address("192.0.2.10"), address("2001:db8::10")],
         ports: Ports::Range(50_000, 50_099),
         shared_ports: Arc::new(SharedPorts::new(2)),
         policy: PeerPolicy { own_services: vec!["192.0.2.10:3478".parse().unwrap()], ..PeerPolicy::default() },
         limits: Limits::default(),
+        ledger: Arc::new(Ledger::new(7, Instant::now())),
         narrow_channels: false,
         tcp_allocations: true,
         mobility: true,
@@ -109,6 +112,7 @@ impl World {
             FromClient::ToWorker { worker, to, from, payload } => {
                 Got::ToWorker { worker, to, from, payload: bytes[payload].to_vec() }
             }
+            FromClient::ToMedia { to, from, payload } => Got::ToMedia { to, from, payload: bytes[payload].to_vec() },
             FromClient::Elsewhere { worker } => Got::Elsewhere(worker),
         };
         let later = self.drain();
@@ -218,9 +222,10 @@ impl Client {
         request.integrity(self.integrity, self.key().as_bytes())
     }
 
-    /// Gets a nonce.
+    /// Gets a nonce. The request is long enough for an answer that offers algorithms.
     pub(crate) fn greet(&mut self, world: &mut World) {
-        let request = Builder::new(Class::Request, stun::ALLOCATE, world.transaction()).finish();
+        let request = Builder::new(Class::Request, stun::ALLOCATE, world.transaction());
+        let request = request.attribute(attribute::SOFTWARE, &[b'x'; 100]).finish();
         let Got::Answer(answer) = world.send(self.tuple, &request) else { panic!("no challenge") };
         let message = Message::parse(&answer).unwrap();
         self.nonce = message.first(attribute::NONCE).unwrap().to_vec();
@@ -299,7 +304,12 @@ impl Response {
     pub(crate) fn of(got: Got) -> Self {
         let bytes = match got {
             Got::Answer(bytes) => bytes,
-            Got::Nothing | Got::ToPeer { .. } | Got::Hairpin { .. } | Got::ToWorker { .. } | Got::Elsewhere(_) => {
+            Got::Nothing
+            | Got::ToPeer { .. }
+            | Got::Hairpin { .. }
+            | Got::ToWorker { .. }
+            | Got::ToMedia { .. }
+            | Got::Elsewhere(_) => {
                 let code = if matches!(got, Got::Elsewhere(_)) { 2 } else { 1 };
                 let none = TransactionId([0; 12]);
                 return Self { code, attributes: BTreeMap::new(), transaction: none, bytes: vec![], relayed: vec![] };

@@ -1,0 +1,7 @@
+//! The relay over real sockets, within this process: relayed TCP, and the way to media handlers.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod client;
+mod media;
+mod streams;
+mod tcp;
