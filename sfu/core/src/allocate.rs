@@ -72,6 +72,13 @@ pub fn wanted(demands: &[Demand]) -> u64 {
     demands.iter().map(|demand| Ladder::new(demand).rungs.last().map_or(0, |rung| rung.1)).sum()
 }
 
+/// What it takes to give each demand the least, in bit/s, with the margin for raising.
+#[must_use]
+pub fn least(demands: &[Demand]) -> u64 {
+    let first = |demand: &Demand| Ladder::new(demand).rungs.first().map_or(0, |(_, rate)| rate + rate / MARGIN);
+    demands.iter().map(first).sum()
+}
+
 /// The qualities of one track, by what they cost.
 struct Ladder {
     rungs: Vec<(Quality, u64)>,

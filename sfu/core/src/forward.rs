@@ -37,14 +37,16 @@ pub struct Forwarder {
 }
 
 /// What is known of the way to a sink.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Path {
     tracks: Vec<TrackId>,
     /// Bit/s; `None` while nothing was measured, which limits nothing.
     estimate: Option<u64>,
+    estimated_at: Option<Instant>,
     /// When it last got less than before.
     fell_at: Option<Instant>,
     wanted: u64,
+    is_starved: bool,
 }
 
 /// What a sink asks of a track.
@@ -91,6 +93,8 @@ pub enum Event {
         sink: Sink,
         /// Bit/s.
         bitrate: u64,
+        /// Something gets nothing for want of bandwidth.
+        is_starved: bool,
     },
 }
 
@@ -353,3 +357,6 @@ const ALLOCATE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long after a fall nothing rises.
 const RISE_AFTER: Duration = Duration::from_secs(3);
+
+/// How long an estimate that is too low for anything is believed without news.
+const TRY_AGAIN: Duration = Duration::from_secs(5);

@@ -30,5 +30,6 @@ pub use layer::Quality;
 pub use packet::{Codec, Extensions, Kind, Outgoing, Packet, Prefix, Publisher, ShortId, Sink, Stream, TrackId};
 pub use session::{Certificate, OfferError, Transmit};
 pub use shard::{
-    Announced, Command, Event as ShardEvent, RoomKey, SessionKey, Shard, ShardConfig, ShardError, ShardStats, worker_of,
+    Announced, Command, Event as ShardEvent, RoomKey, SessionKey, Shard, ShardConfig, ShardError, ShardStats, is_media,
+    worker_of,
 };

@@ -128,8 +128,14 @@ struct Received {
 }
 
 impl Session {
-    /// `prefix` begins the user name fragment, by which the worker of a STUN message is known.
-    pub(crate) fn new(certificate: &Certificate, addresses: &[SocketAddr], prefix: &str, now: Instant) -> Self {
+    /// `prefix` begins the user name fragment, by which the worker of a STUN message is known. `is_paced`: with congestion control.
+    pub(crate) fn new(
+        certificate: &Certificate,
+        addresses: &[SocketAddr],
+        prefix: &str,
+        is_paced: bool,
+        now: Instant,
+    ) -> Self {
         let mut extensions = ExtensionMap::empty();
         for (id, extension) in EXTENSIONS {
             extensions.set(id, extension);
@@ -148,7 +154,7 @@ impl Session {
             .enable_vp9(true)
             .enable_av1(true)
             .set_extension_map(extensions)
-            .enable_bwe(Some(Bitrate::bps(FIRST_ESTIMATE)))
+            .enable_bwe(is_paced.then(|| Bitrate::bps(FIRST_ESTIMATE)))
             .set_send_buffer_video(RETRANSMITTABLE)
             .set_send_buffer_audio(1)
             .set_sctp_max_buffered_amount(MOST_BUFFERED)
@@ -354,9 +360,11 @@ impl Session {
         }
     }
 
-    /// What is worth probing for, in bit/s.
-    pub(crate) fn set_wanted(&mut self, bitrate: u64) {
-        self.rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::bps(bitrate.min(MOST_WANTED)));
+    /// What is worth probing for, in bit/s. `is_starved`: so little fits that something gets nothing at all. Then padding takes its place, for
+    /// an estimate does not grow beyond what is sent.
+    pub(crate) fn set_wanted(&mut self, bitrate: u64, is_starved: bool) {
+        let wanted = Bitrate::bps(bitrate.min(MOST_WANTED));
+        self.rtc.bwe().set_bitrate(if is_starved { wanted } else { Bitrate::ZERO }, wanted);
     }
 
     /// What a track's publisher says of its clock: `report` is of the moment `at`.
@@ -364,6 +372,11 @@ impl Session {
         if let Some(slot) = self.seats.get(&track).and_then(|place| self.slots.get_mut(*place)) {
             slot.set_clock(report, at);
         }
+    }
+
+    /// Whether the participant opened a data channel of this label.
+    pub(crate) fn has_channel(&self, label: &str) -> bool {
+        self.channels.iter().any(|(_, known)| known == label)
     }
 
     /// Sends a message on a data channel that the participant opened. False if there is none, or it is full.

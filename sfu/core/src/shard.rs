@@ -2,6 +2,7 @@
 mod command;
 mod demux;
 mod message;
+mod relay;
 mod room;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -14,8 +15,9 @@ use crate::forward::Wish;
 use crate::packet::{Outgoing, Publisher, ShortId, TrackId};
 use crate::session::{Certificate, Notice, Outbox, Refused, Session, Shared, Transmit};
 use demux::Demux;
-pub use demux::worker_of;
+pub use demux::{is_media, worker_of};
 pub use message::{Announced, Command, Event, RoomKey, SessionKey, ShardError, ShardStats};
+use relay::Relay;
 use room::Room;
 
 /// What all sessions of a shard have in common.
@@ -37,6 +39,7 @@ pub struct ShardConfig {
 #[derive(Debug)]
 pub struct Shard {
     config: ShardConfig,
+    is_paced: bool,
     rooms: BTreeMap<RoomKey, Room>,
     members: BTreeMap<SessionKey, Member>,
     demux: Demux,
@@ -66,6 +69,7 @@ struct Member {
     is_touched: bool,
     /// The slots that it was asked for: audio, video.
     asked: (usize, usize),
+    relay: Option<Relay>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +86,7 @@ impl Shard {
     pub fn new(config: ShardConfig) -> Self {
         Self {
             config,
+            is_paced: true,
             rooms: BTreeMap::new(),
             members: BTreeMap::new(),
             demux: Demux::default(),
@@ -94,6 +99,13 @@ impl Shard {
             events: VecDeque::new(),
             stats: ShardStats::default(),
         }
+    }
+
+    /// A shard whose sessions send at once whatever they have, for paths that are known to be wide. Nothing is estimated, and no layer is
+    /// chosen by what the path carries.
+    #[must_use]
+    pub fn without_congestion_control(config: ShardConfig) -> Self {
+        Self { is_paced: false, ..Self::new(config) }
     }
 
     /// Whether a datagram is for a session of this shard.
@@ -235,14 +247,16 @@ impl Shard {
                 self.tell(Event::Interrupted { session: key });
             }
             Notice::Resumed => {
+                // What it missed it cannot decode from.
+                for track in &member.subscribed {
+                    room.forwarder.handle_keyframe_request(key.sink(), *track, now);
+                }
                 self.deadlines.clear(Due::End(key));
                 self.tell(Event::Connected { session: key });
             }
             Notice::Closed => self.end(key, Event::Closed { session: key }, now),
             Notice::Channel { label } => self.tell(Event::Channel { session: key, label }),
-            Notice::Message { label, is_binary, bytes } => {
-                self.tell(Event::Message { session: key, label, is_binary, bytes });
-            }
+            Notice::Message { label, is_binary, bytes } => self.handle_message(key, label, is_binary, bytes, now),
         }
     }
 

@@ -5,7 +5,7 @@ use stoa_base_net::SocketId;
 /// One way in: an address that participants are told, and what is behind it on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Endpoint {
-    /// What participants are told: a host candidate. Behind a 1:1 NAT, the outer address.
+    /// What participants are told: a host candidate. Behind a 1:1 NAT, the outer address. Port 0 stands for the socket's own.
     pub public: SocketAddr,
     /// The listening socket, by its place among the group's addresses.
     pub socket: SocketId,
@@ -23,6 +23,15 @@ impl Endpoints {
     pub fn new(mut endpoints: Vec<Endpoint>) -> Self {
         endpoints.truncate(MOST_ENDPOINTS);
         Self(endpoints)
+    }
+
+    /// With the real ports of the listening sockets in the place of 0.
+    pub(crate) fn with_ports(&self, port: impl Fn(SocketId) -> u16) -> Self {
+        let real = |endpoint: &Endpoint| match endpoint.public.port() {
+            0 => Endpoint { public: SocketAddr::new(endpoint.public.ip(), port(endpoint.socket)), ..*endpoint },
+            _ => *endpoint,
+        };
+        Self(self.0.iter().map(real).collect())
     }
 
     /// What participants are told.

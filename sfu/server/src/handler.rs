@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
-use metrics::Counter;
-use stoa_base_net::{Context, Datagram, Full, Handler, Mailbox, Passed};
-use stoa_sfu_core::{Certificate, Command, Shard, ShardConfig, ShardError, ShardEvent, ShardStats, worker_of};
+use metrics::{Counter, Gauge};
+use stoa_base_net::{Context, Datagram, Full, Handler, Mailbox, Passed, SocketId};
+use stoa_sfu_core::{
+    Certificate, Command, Shard, ShardConfig, ShardError, ShardEvent, ShardStats, is_media, worker_of,
+};
 
 use crate::endpoints::Endpoints;
 
@@ -69,14 +71,26 @@ impl Control {
     /// # Errors
     /// [`Full`] if the worker has too much unread mail, or does not exist.
     pub fn order(&self, worker: usize, ticket: u64, command: Command) -> Result<(), Full> {
-        self.0.send(worker, Box::new(Order { ticket, command }))
+        self.0.send(worker, Box::new(vec![Order { ticket, command }]))
+    }
+
+    /// Sends orders to a worker as one piece of mail.
+    ///
+    /// # Errors
+    /// Hands them back if the worker has too much unread mail, or does not exist.
+    pub fn order_all(&self, worker: usize, orders: Vec<Order>) -> Result<(), Vec<Order>> {
+        let sent = self.0.send(worker, Box::new(orders));
+        sent.map_err(|Full(mail)| mail.downcast::<Vec<Order>>().map_or_else(|_| Vec::new(), |orders| *orders))
     }
 }
 
+/// Something that a shard shall do.
 #[derive(Debug)]
-struct Order {
-    ticket: u64,
-    command: Command,
+pub struct Order {
+    /// Comes back if it cannot be done.
+    pub ticket: u64,
+    /// What.
+    pub command: Command,
 }
 
 /// The SFU on one worker.
@@ -85,6 +99,8 @@ pub struct SfuHandler {
     worker: usize,
     shard: Shard,
     endpoints: Endpoints,
+    /// What the shard is made of, until the real ports are known.
+    unprepared: Option<Certificate>,
     news: SyncSender<News>,
     waiting: VecDeque<News>,
     /// Whose datagrams belong to another worker, the oldest first, and that worker.
@@ -97,15 +113,11 @@ impl SfuHandler {
     /// A handler for the worker with this number. Its shard has no rooms yet.
     #[must_use]
     pub fn new(worker: usize, options: &SfuOptions) -> Self {
-        let config = ShardConfig {
-            certificate: options.certificate.clone(),
-            addresses: options.endpoints.public(),
-            worker: u8::try_from(worker).unwrap_or(u8::MAX),
-        };
         let mut handler = Self {
             worker,
-            shard: Shard::new(config),
+            shard: new_shard(worker, options.certificate.clone(), &options.endpoints),
             endpoints: options.endpoints.clone(),
+            unprepared: Some(options.certificate.clone()),
             news: options.news.clone(),
             waiting: VecDeque::new(),
             elsewhere: BTreeMap::new(),
@@ -116,10 +128,23 @@ impl SfuHandler {
         handler
     }
 
+    /// Learns the real ports; there are no sessions before.
+    fn prepare(&mut self, context: &Context<'_>) {
+        let Some(certificate) = self.unprepared.take() else { return };
+        let port = |socket: SocketId| {
+            let index = usize::try_from(socket.0).ok().filter(|index| *index < context.listening_count());
+            index.map_or(0, |index| context.listening(index).port())
+        };
+        self.endpoints = self.endpoints.with_ports(port);
+        self.shard = new_shard(self.worker, certificate, &self.endpoints);
+    }
+
     /// The other worker that a datagram belongs to.
     fn owner(&self, datagram: &[u8], from: SocketAddr) -> Option<usize> {
-        let named = worker_of(datagram).filter(|worker| *worker != self.worker);
-        named.or_else(|| self.elsewhere.get(&from).copied())
+        if is_media(datagram) {
+            return self.elsewhere.get(&from).copied();
+        }
+        worker_of(datagram).filter(|worker| *worker != self.worker)
     }
 
     /// What else comes from there goes there, too.
@@ -192,18 +217,21 @@ impl Handler for SfuHandler {
     }
 
     fn handle_mail(&mut self, context: &mut Context<'_>, mail: Box<dyn Any + Send>) {
-        let Ok(order) = mail.downcast::<Order>() else { return };
-        let Order { ticket, command } = *order;
-        if let Err(why) = self.shard.handle_command(command, context.now()) {
-            self.tell(News::Refused { worker: self.worker, ticket, why });
+        self.prepare(context);
+        let Ok(orders) = mail.downcast::<Vec<Order>>() else { return };
+        for Order { ticket, command } in *orders {
+            if let Err(why) = self.shard.handle_command(command, context.now()) {
+                self.tell(News::Refused { worker: self.worker, ticket, why });
+            }
         }
         self.flush(context);
+        self.counters.publish(self.shard.stats(), self.shard.session_count());
     }
 
     fn handle_timeout(&mut self, context: &mut Context<'_>) {
         self.shard.handle_timeout(context.now());
         self.flush(context);
-        self.counters.publish(self.shard.stats());
+        self.counters.publish(self.shard.stats(), self.shard.session_count());
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
@@ -211,12 +239,22 @@ impl Handler for SfuHandler {
     }
 }
 
+fn new_shard(worker: usize, certificate: Certificate, endpoints: &Endpoints) -> Shard {
+    let worker = u8::try_from(worker).unwrap_or(u8::MAX);
+    Shard::new(ShardConfig { certificate, addresses: endpoints.public(), worker })
+}
+
 /// The process's counters, looked up once.
 struct Counters {
     causes: [Counter; 7],
     lost_news: Counter,
+    lost_events: Counter,
     forwarded: Counter,
+    relayed: Counter,
+    lost_messages: Counter,
+    sessions: Gauge,
     last: ShardStats,
+    last_sessions: usize,
 }
 
 impl Counters {
@@ -224,12 +262,17 @@ impl Counters {
         Self {
             causes: CAUSES.map(|why| metrics::counter!("stoa_sfu_dropped_total", "why" => why)),
             lost_news: metrics::counter!("stoa_sfu_lost_news_total"),
+            lost_events: metrics::counter!("stoa_sfu_lost_events_total"),
             forwarded: metrics::counter!("stoa_sfu_forwarded_total"),
+            relayed: metrics::counter!("stoa_sfu_messages_total", "what" => "relayed"),
+            lost_messages: metrics::counter!("stoa_sfu_messages_total", "what" => "lost"),
+            sessions: metrics::gauge!("stoa_sfu_sessions"),
             last: ShardStats::default(),
+            last_sessions: 0,
         }
     }
 
-    fn publish(&mut self, stats: ShardStats) {
+    fn publish(&mut self, stats: ShardStats, sessions: usize) {
         let causes = |stats: &ShardStats| {
             [
                 stats.unknown,
@@ -246,8 +289,33 @@ impl Counters {
                 counter.increment(new - old);
             }
         }
-        self.forwarded.increment(stats.forwarded - self.last.forwarded);
+        for (counter, new, old) in [
+            (&self.forwarded, stats.forwarded, self.last.forwarded),
+            (&self.relayed, stats.relayed_messages, self.last.relayed_messages),
+            (&self.lost_messages, stats.lost_messages, self.last.lost_messages),
+            (&self.lost_events, stats.lost_events, self.last.lost_events),
+        ] {
+            if new != old {
+                counter.increment(new - old);
+            }
+        }
+        self.count_sessions(sessions);
         self.last = stats;
+    }
+
+    /// The gauge is the sum of all workers, so each adds and takes away its own.
+    #[expect(clippy::cast_precision_loss, reason = "counts of sessions are far below 2^52")]
+    fn count_sessions(&mut self, sessions: usize) {
+        if sessions != self.last_sessions {
+            self.sessions.increment(sessions as f64 - self.last_sessions as f64);
+            self.last_sessions = sessions;
+        }
+    }
+}
+
+impl Drop for Counters {
+    fn drop(&mut self) {
+        self.count_sessions(0);
     }
 }
 

@@ -8,4 +8,4 @@ mod endpoints;
 mod handler;
 
 pub use endpoints::{Endpoint, Endpoints};
-pub use handler::{Control, News, SfuHandler, SfuOptions};
+pub use handler::{Control, News, Order, SfuHandler, SfuOptions};

@@ -3,11 +3,12 @@
 #![expect(clippy::disallowed_methods, reason = "it is a driver: it owns the clock")]
 #![forbid(unsafe_code)]
 
+use std::any::Any;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
-use stoa_base_net::{Features, Group, Handler, SocketId};
+use stoa_base_net::{Context, Datagram, Features, Group, Handler, Passed, SocketId};
 use stoa_sfu_core::{
     Announced, Certificate, Command, Kind, RoomKey, SessionKey, ShardError, ShardEvent, ShortId, TrackId, Wish,
 };
@@ -35,7 +36,8 @@ impl Server {
         let endpoint = Endpoint { public: address, socket: SocketId(0), local: None };
         let certificate = Certificate::generate().unwrap();
         let options = SfuOptions { certificate, endpoints: Endpoints::new(vec![endpoint]), news: sender };
-        let make = move |worker| -> Vec<Box<dyn Handler>> { vec![Box::new(SfuHandler::new(worker, &options))] };
+        let make =
+            move |worker| -> Vec<Box<dyn Handler>> { vec![Box::new(Fragile(SfuHandler::new(worker, &options)))] };
         let group = Group::start_with(&[address], 2, Features::ALL, make).unwrap();
         let control = Control::new(group.mailbox(0));
         let server = Self { group, control, news };
@@ -46,7 +48,11 @@ impl Server {
     }
 
     fn order(&self, command: Command) {
-        self.control.order(0, 9, command).unwrap();
+        self.order_on(0, command);
+    }
+
+    fn order_on(&self, worker: usize, command: Command) {
+        self.control.order(worker, 9, command).unwrap();
     }
 
     /// The next thing told; a test that waits in vain fails.
@@ -56,17 +62,54 @@ impl Server {
 
     /// Lets a participant join with an offer, and hands it the answer.
     fn join(&self, client: &mut Client, session: u64, tracks: Vec<Announced>) {
+        self.join_on(0, client, session, tracks);
+    }
+
+    fn join_on(&self, on: usize, client: &mut Client, session: u64, tracks: Vec<Announced>) {
         let session = SessionKey(session);
-        self.order(Command::Join { session, room: ROOM });
+        self.order_on(on, Command::Join { session, room: ROOM });
         let (sdp, pending) = client.offer.take().unwrap();
-        self.order(Command::Offer { session, offer: 1, sdp, tracks });
+        self.order_on(on, Command::Offer { session, offer: 1, sdp, tracks });
         loop {
-            if let News::Event { worker: 0, event: ShardEvent::Answer { sdp, .. } } = self.hear() {
+            if let News::Event { worker, event: ShardEvent::Answer { sdp, .. } } = self.hear() {
+                assert_eq!(worker, on);
                 let answer = SdpAnswer::from_sdp_string(&sdp).unwrap();
                 client.rtc.sdp_api().accept_answer(pending, answer).unwrap();
                 return;
             }
         }
+    }
+}
+
+/// A handler with a mistake that can be triggered: by a datagram of the right bytes, on the worker that the kernel gives it to.
+struct Fragile(SfuHandler);
+
+const BREAKS: &[u8] = b"\x7fbreak";
+
+impl Handler for Fragile {
+    fn claims(&self, datagram: &[u8], from: SocketAddr) -> bool {
+        datagram == BREAKS || self.0.claims(datagram, from)
+    }
+
+    fn handle_datagram(&mut self, context: &mut Context<'_>, datagram: Datagram<'_>) {
+        assert!(datagram.bytes != BREAKS, "broken on purpose");
+        self.0.handle_datagram(context, datagram);
+    }
+
+    fn handle_passed(&mut self, context: &mut Context<'_>, passed: Passed<'_>) {
+        self.0.handle_passed(context, passed);
+    }
+
+    fn handle_mail(&mut self, context: &mut Context<'_>, mail: Box<dyn Any + Send>) {
+        self.0.handle_mail(context, mail);
+    }
+
+    fn handle_timeout(&mut self, context: &mut Context<'_>) {
+        self.0.handle_timeout(context);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.0.poll_timeout()
     }
 }
 
@@ -184,6 +227,57 @@ fn datagrams_of_strangers_are_left_to_others() {
         socket.send_to(bytes, server.group.addresses()[0]).unwrap();
     }
     assert!(socket.recv_from(&mut [0; 100]).is_err(), "nobody answers");
+    server.group.stop();
+}
+
+/// A publisher and a subscriber on one worker.
+fn pair(server: &Server, worker: usize, first: u64, track: u64) -> [Client; 2] {
+    let mut clients = [Client::new(Direction::SendOnly), Client::new(Direction::RecvOnly)];
+    let mid = ShortId::new(&clients[0].mid).unwrap();
+    let track = TrackId(track);
+    server.join_on(worker, &mut clients[0], first, vec![Announced { mid, track, kind: Kind::Audio }]);
+    server.join_on(worker, &mut clients[1], first + 1, Vec::new());
+    until(&mut clients, |clients| clients.iter().all(|client| client.is_connected));
+    server.order_on(worker, Command::Wish { session: SessionKey(first + 1), track, wish: Some(Wish::default()) });
+    clients
+}
+
+/// The publisher is heard, from whatever number on.
+fn is_heard(clients: &mut [Client], number: &mut u64) {
+    let before = clients[1].received.len();
+    until(clients, |clients| {
+        *number += 1;
+        clients[0].publish(*number);
+        clients[1].received.len() >= before + 10
+    });
+}
+
+#[test]
+fn a_panic_on_one_worker_is_told_and_felt_nowhere_else() {
+    let server = Server::start();
+    let (mut numbers, mut calls) = ([0, 0], [pair(&server, 0, 1, 1), pair(&server, 1, 11, 11)]);
+    for (clients, number) in calls.iter_mut().zip(&mut numbers) {
+        is_heard(clients, number);
+    }
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(BREAKS, server.group.addresses()[0]).unwrap();
+    let broken = loop {
+        if let News::Began { worker } = server.hear() {
+            break worker;
+        }
+    };
+    let other = 1 - broken;
+    is_heard(&mut calls[other], &mut numbers[other]);
+    // The sessions of the broken one are gone, and newcomers find room.
+    server.order_on(broken, Command::Leave { session: SessionKey(1 + 10 * broken as u64) });
+    loop {
+        if let News::Refused { worker, why: ShardError::UnknownSession(_), .. } = server.hear() {
+            assert_eq!(worker, broken);
+            break;
+        }
+    }
+    let mut again = pair(&server, broken, 101, 101);
+    is_heard(&mut again, &mut 0);
     server.group.stop();
 }
 

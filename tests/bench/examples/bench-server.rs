@@ -35,6 +35,7 @@ async fn room() -> Result<(), Box<dyn Error>> {
     let server = Server::start(Config {
         documents: None,
         chat: None,
+        media: None,
         routes: axum::Router::new(),
         listen: ANY_PORT,
         tls: None,

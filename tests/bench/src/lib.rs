@@ -1,10 +1,12 @@
-//! What the servers cost and how fast they are, measured from outside on real processes. Three programs: `stoa-bench` for
-//! signaling, `stoa-bench-docs` for documents, `stoa-bench-turn` for the relay. `docs/benchmarks.md` says what the rows mean.
+//! What the servers cost and how fast they are, measured from outside on real processes. Four programs: `stoa-bench` for
+//! signaling, `stoa-bench-docs` for documents, `stoa-bench-turn` for the relay, `stoa-bench-forward` for the SFU.
+//! `docs/benchmarks.md` says what the rows mean.
 #![forbid(unsafe_code)]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and waits for it")]
 
 mod client;
 mod documents;
+mod forward;
 mod member;
 mod process;
 mod report;
@@ -41,6 +43,12 @@ pub fn measure_documents(wanted: &[String]) -> ExitCode {
 #[must_use]
 pub fn measure_relay(wanted: &[String]) -> ExitCode {
     measure("turn", &turn::PARTS, wanted)
+}
+
+/// Measures the SFU: the parts that are named, or all.
+#[must_use]
+pub fn measure_forwarding(wanted: &[String]) -> ExitCode {
+    measure("forward", &forward::PARTS, wanted)
 }
 
 fn measure(subject: &str, parts: &[(&str, Part)], wanted: &[String]) -> ExitCode {

@@ -2,9 +2,7 @@ use std::time::Instant;
 
 use super::subscription::Subscription;
 use super::track::{Track, TrackConfig};
-use super::{
-    CommandError, Forwarder, MOST_SINK_TRACKS, MOST_SUBSCRIPTIONS, MOST_TRACKS, Path, REPLAY_INTERVAL, Timer, Wish,
-};
+use super::{CommandError, Forwarder, MOST_SINK_TRACKS, MOST_SUBSCRIPTIONS, MOST_TRACKS, REPLAY_INTERVAL, Timer, Wish};
 use crate::layer::Quality;
 use crate::packet::{Publisher, Sink, TrackId};
 
@@ -58,8 +56,7 @@ impl Forwarder {
         let Err(place) = track.subscriptions.binary_search_by_key(&sink, |subscription| subscription.sink) else {
             return Err(CommandError::Duplicate(id));
         };
-        let path =
-            self.sinks.entry(sink).or_insert(Path { tracks: Vec::new(), estimate: None, fell_at: None, wanted: 0 });
+        let path = self.sinks.entry(sink).or_default();
         if track.subscriptions.len() >= MOST_SUBSCRIPTIONS || path.tracks.len() >= MOST_SINK_TRACKS {
             return Err(CommandError::Full);
         }
@@ -103,7 +100,7 @@ impl Forwarder {
     /// What the way to a sink is thought to carry, in bit/s. Audio is never cut for it, video is.
     pub fn set_estimate(&mut self, sink: Sink, bitrate: u64, now: Instant) {
         let Some(path) = self.sinks.get_mut(&sink) else { return };
-        path.estimate = Some(bitrate);
+        (path.estimate, path.estimated_at) = (Some(bitrate), Some(now));
         self.allocate(sink, now);
     }
 
@@ -127,6 +124,12 @@ impl Forwarder {
         }
         self.ask_for_waiting(id, now);
         Ok(())
+    }
+
+    /// Whether a track is silenced.
+    #[must_use]
+    pub fn is_muted(&self, id: TrackId) -> bool {
+        self.tracks.get(&id).is_some_and(|track| track.is_muted)
     }
 
     /// Makes what a sink wishes and may have of a track its target.

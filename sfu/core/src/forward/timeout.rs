@@ -1,9 +1,10 @@
 use std::time::Instant;
 
 use super::{
-    ALLOCATE_INTERVAL, Event, Forwarder, LAYER_SILENCE, LEAST_REPLAY_RATE, REPLAY_INTERVAL, RISE_AFTER, Timer,
+    ALLOCATE_INTERVAL, Event, Forwarder, LAYER_SILENCE, LEAST_REPLAY_RATE, REPLAY_INTERVAL, RISE_AFTER, TRY_AGAIN,
+    Timer,
 };
-use crate::allocate::{Demand, allocate, wanted};
+use crate::allocate::{Demand, allocate, least, wanted};
 use crate::packet::{Outgoing, Sink, TrackId};
 
 impl Forwarder {
@@ -118,24 +119,38 @@ impl Forwarder {
                 rates,
             });
         }
+        let estimate = self.revised(sink, estimate, audio + least(&demands), now);
         let given = allocate(estimate.saturating_sub(audio), &demands, may_rise);
         let has_fallen = demands.iter().zip(&given).any(|(demand, given)| *given < demand.current);
-        self.note_path(sink, has_fallen, audio + wanted(&demands), now);
+        let is_starved = given.iter().any(Option::is_none);
+        self.note_path(sink, has_fallen, audio + wanted(&demands), is_starved, now);
         for (id, given) in videos.into_iter().zip(given) {
             self.give(sink, id, given, now);
         }
         self.deadlines.set(Timer::Allocate(sink), now + ALLOCATE_INTERVAL);
     }
 
-    fn note_path(&mut self, sink: Sink, has_fallen: bool, wanted: u64, now: Instant) {
+    /// An estimate that nothing renews, because nothing is sent for its sake, is tried again with the least.
+    fn revised(&mut self, sink: Sink, estimate: u64, least: u64, now: Instant) -> u64 {
+        let Some(path) = self.sinks.get_mut(&sink).filter(|path| path.is_starved && least > estimate) else {
+            return estimate;
+        };
+        if path.estimated_at.is_some_and(|at| now.saturating_duration_since(at) < TRY_AGAIN) {
+            return estimate;
+        }
+        (path.estimate, path.estimated_at) = (Some(least), Some(now));
+        least
+    }
+
+    fn note_path(&mut self, sink: Sink, has_fallen: bool, wanted: u64, is_starved: bool, now: Instant) {
         let Some(path) = self.sinks.get_mut(&sink) else { return };
         if has_fallen {
             path.fell_at = Some(now);
         }
-        let has_changed = path.wanted.abs_diff(wanted) > path.wanted / 10;
+        let has_changed = path.wanted.abs_diff(wanted) > path.wanted / 10 || path.is_starved != is_starved;
         if has_changed {
-            path.wanted = wanted;
-            self.tell(Event::Wanted { sink, bitrate: wanted });
+            (path.wanted, path.is_starved) = (wanted, is_starved);
+            self.tell(Event::Wanted { sink, bitrate: wanted, is_starved });
         }
     }
 

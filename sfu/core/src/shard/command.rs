@@ -39,6 +39,9 @@ impl Shard {
                 self.touch(session, now);
                 if is_sent { Ok(()) } else { Err(ShardError::NoChannel(session)) }
             }
+            Command::Relay { session, label, prefix, may_send } => {
+                self.set_relay(session, label, prefix, may_send, now).ok_or(ShardError::UnknownSession(session))
+            }
             Command::Leave { session } => {
                 let member = self.members.get_mut(&session).ok_or(ShardError::UnknownSession(session))?;
                 member.session.close(now, &mut self.outbox);
@@ -58,7 +61,8 @@ impl Shard {
             return Err(ShardError::Full);
         }
         let config = &self.config;
-        let session = Session::new(&config.certificate, &config.addresses, &prefix(config.worker), now);
+        let prefix = prefix(config.worker);
+        let session = Session::new(&config.certificate, &config.addresses, &prefix, self.is_paced, now);
         let member = Member {
             session,
             room,
@@ -68,6 +72,7 @@ impl Shard {
             clock: None,
             is_touched: false,
             asked: (0, 0),
+            relay: None,
         };
         self.members.insert(key, member);
         self.rooms.entry(room).or_default().members.insert(key);
@@ -155,8 +160,10 @@ impl Shard {
         }
         // Subscribers of a track that changes begin again with it.
         let wishes = self.wishes_for(room_key, id, key);
+        let mut was_muted = false;
         if member_has(self.members.get(&key), section, id) {
-            self.unpublish(room_key, key, id, now);
+            was_muted = self.rooms.get(&room_key).is_some_and(|room| room.forwarder.is_muted(id));
+            self.withdraw(room_key, key, id, now);
         }
         let config = TrackConfig { publisher: key.publisher(), mid: track.mid, kind, codec, rids: track.rids.clone() };
         let layers = config.rids.len().max(1);
@@ -165,6 +172,10 @@ impl Shard {
             return;
         }
         room.tracks.insert(id, track);
+        if was_muted {
+            // It was published a moment ago.
+            let _ = room.forwarder.set_muted(id, true, now);
+        }
         if let Some(member) = self.members.get_mut(&key) {
             member.published.insert(section.mid, id);
         }
@@ -186,6 +197,14 @@ impl Shard {
     }
 
     fn unpublish(&mut self, room_key: RoomKey, key: SessionKey, track: TrackId, now: Instant) {
+        if self.rooms.get(&room_key).is_some_and(|room| room.tracks.contains_key(&track)) {
+            self.tell(Event::Ended { room: room_key, track });
+            self.withdraw(room_key, key, track, now);
+        }
+    }
+
+    /// Takes a track from the room without saying so.
+    fn withdraw(&mut self, room_key: RoomKey, key: SessionKey, track: TrackId, now: Instant) {
         let Some(room) = self.rooms.get_mut(&room_key) else { return };
         room.forwarder.unpublish(track);
         if let Some(published) = room.tracks.remove(&track)
@@ -193,7 +212,6 @@ impl Shard {
         {
             member.published.remove(&published.mid);
         }
-        self.tell(Event::Ended { room: room_key, track });
         let members: Vec<_> = self.rooms.get(&room_key).into_iter().flat_map(|room| &room.members).copied().collect();
         for key in members {
             let Some(member) = self.members.get_mut(&key) else { continue };

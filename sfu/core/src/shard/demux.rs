@@ -3,7 +3,8 @@ use std::net::SocketAddr;
 
 use super::SessionKey;
 
-/// Which session a datagram is for: STUN by the user name, all else by whom it comes from.
+/// Which session a datagram is for: STUN by the user name, media by whom it comes from. All else is for others: participants may talk to the
+/// relay from the same address.
 #[derive(Debug, Default)]
 pub(super) struct Demux {
     by_ufrag: BTreeMap<String, SessionKey>,
@@ -20,8 +21,10 @@ struct Routes {
 
 impl Demux {
     pub(super) fn find(&self, datagram: &[u8], from: SocketAddr) -> Option<SessionKey> {
-        let named = binding_ufrag(datagram).map(|ufrag| self.by_ufrag.get(ufrag));
-        named.unwrap_or_else(|| self.by_address.get(&from)).copied()
+        if is_media(datagram) {
+            return self.by_address.get(&from).copied();
+        }
+        self.by_ufrag.get(binding_ufrag(datagram)?).copied()
     }
 
     /// STUN messages may name a session by `ufrag`; the one before stays good while ICE restarts.
@@ -100,6 +103,12 @@ fn binding_ufrag(datagram: &[u8]) -> Option<&str> {
     None
 }
 
+/// Whether it is DTLS, RTP or RTCP, by [RFC 7983](https://www.rfc-editor.org/rfc/rfc7983).
+#[must_use]
+pub fn is_media(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|first| matches!(first, 20..=63 | 128..=191))
+}
+
 /// Whether it is STUN, by [RFC 7983](https://www.rfc-editor.org/rfc/rfc7983).
 pub(super) fn is_stun(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|first| *first < 4)
@@ -138,6 +147,11 @@ mod tests {
         assert_eq!(demux.find(&[20, 1], from), None);
         demux.bind(SessionKey(1), from);
         assert_eq!(demux.find(&[20, 1], from), Some(SessionKey(1)));
+        for others in
+            [&[0_u8, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[0x40, 0, 0, 0]]
+        {
+            assert_eq!(demux.find(others, from), None, "the relay's");
+        }
         demux.bind(SessionKey(2), from);
         demux.remove(SessionKey(1));
         assert_eq!(demux.find(&[20, 1], from), Some(SessionKey(2)), "it was taken over");

@@ -81,6 +81,17 @@ pub enum Command {
         /// The message.
         bytes: Vec<u8>,
     },
+    /// What a participant sends in binary on this data channel goes to all others of the room on theirs. Its other messages are dropped.
+    Relay {
+        /// Who.
+        session: SessionKey,
+        /// The channel's label.
+        label: String,
+        /// What the others find before each message. Who has the same is the same participant, and gets none of it.
+        prefix: Vec<u8>,
+        /// Otherwise its own messages are dropped too, and it only gets those of others.
+        may_send: bool,
+    },
     /// A participant goes.
     Leave {
         /// Who.
@@ -120,7 +131,7 @@ pub enum Event {
         /// Why.
         why: OfferError,
     },
-    /// A track can be had, or has changed.
+    /// A track can be had; or it has changed, if it could be had before.
     Published {
         /// Where.
         room: RoomKey,
@@ -194,7 +205,7 @@ pub enum Event {
         /// The channel's label.
         label: String,
     },
-    /// A message came on a data channel.
+    /// A message came on a data channel of a session without [`Command::Relay`].
     Message {
         /// From whom.
         session: SessionKey,
@@ -261,4 +272,8 @@ pub struct ShardStats {
     pub overflowed: u64,
     /// Events that were lost because nobody took them.
     pub lost_events: u64,
+    /// Messages of data channels that went to somebody.
+    pub relayed_messages: u64,
+    /// Messages of data channels that did not: too many, too long, not allowed, or the other's channel is full.
+    pub lost_messages: u64,
 }

@@ -47,10 +47,10 @@ impl Shard {
                 // The engine has asked already.
                 forward::Event::Nack { .. } => {}
                 forward::Event::Speakers(tracks) => self.tell(Event::Speakers { room: key, tracks }),
-                forward::Event::Wanted { sink, bitrate } => {
+                forward::Event::Wanted { sink, bitrate, is_starved } => {
                     let session = SessionKey(sink.0);
                     if let Some(member) = self.members.get_mut(&session) {
-                        member.session.set_wanted(bitrate);
+                        member.session.set_wanted(bitrate, is_starved);
                         self.touch(session, now);
                     }
                 }

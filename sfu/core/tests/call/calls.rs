@@ -12,7 +12,7 @@ use crate::world::{ROOM, World, key};
 const LAYERS: [Option<&str>; 3] = [Some(RIDS[0]), Some(RIDS[1]), Some(RIDS[2])];
 
 /// Numbers without gaps, timestamps that never go back, picture ids that follow each other.
-fn assert_continuous(world: &World, index: usize, mid: Mid) {
+pub(crate) fn assert_continuous(world: &World, index: usize, mid: Mid) {
     let mut packets: Vec<_> = world.clients[index].got(mid).iter().collect();
     packets.sort_by_key(|packet| packet.seq_no);
     for pair in packets.windows(2) {
@@ -86,7 +86,7 @@ fn what_is_lost_is_sent_again_in_both_directions() {
 }
 
 #[test]
-fn keyframe_requests_of_many_are_one_request() {
+fn trap_12_keyframe_requests_of_many_are_one_request() {
     let mut world = World::new();
     let (_, published) = world.join(ROOM, &[Section::Video]);
     let slots: Vec<_> = (0..5).map(|_| world.join(ROOM, &[Section::VideoSlot]).1[0]).collect();
@@ -166,7 +166,7 @@ fn rooms_do_not_hear_each_other() {
 }
 
 #[test]
-fn ice_restarts_without_a_break() {
+fn trap_13_ice_restarts_without_a_break() {
     let (mut world, published, slot) = call(&[Section::Video]);
     world.wish(1, 1);
     world.publish(0, published, &[None], 25);

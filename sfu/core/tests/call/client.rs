@@ -10,8 +10,11 @@ use str0m::channel::ChannelId;
 use str0m::format::Codec;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
-use str0m::{Candidate, Event, Input, Output, Rtc};
+use str0m::rtp::rtcp::SenderInfo;
+use str0m::rtp::{Extension, ExtensionMap, ExtensionValues, RawPacket, RtpHeader, RtpPacket, RtpWrite, Ssrc};
+use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
+
+use crate::descriptor::{DESCRIPTOR_URI, DescriptorSerializer};
 
 /// The layers of a simulcast track, the smallest first.
 pub(crate) const RIDS: [&str; 3] = ["q", "h", "f"];
@@ -29,6 +32,12 @@ pub(crate) struct Client {
     pub(crate) keyframe_requests: HashMap<Option<Rid>, usize>,
     pub(crate) channel: Option<ChannelId>,
     pub(crate) messages: Vec<Vec<u8>>,
+    /// Headers of all that came, retransmissions and padding included, and how long the payload was.
+    pub(crate) headers: Vec<(RtpHeader, usize)>,
+    /// The newest sender report of each stream.
+    pub(crate) reports: BTreeMap<Ssrc, SenderInfo>,
+    /// Bytes of a packet in each layer.
+    pub(crate) sizes: [usize; 3],
     streams: HashMap<(Mid, Option<Rid>), Numbers>,
 }
 
@@ -40,8 +49,20 @@ struct Numbers {
 }
 
 impl Client {
-    pub(crate) fn new(address: SocketAddr, now: Instant) -> Self {
-        let mut rtc = Rtc::builder().set_rtp_mode(true).enable_bwe(Some(Bitrate::mbps(3))).build(now);
+    /// With `codec`, it has no other for video.
+    pub(crate) fn new(address: SocketAddr, codec: Option<Codec>, now: Instant) -> Self {
+        let mut extensions = ExtensionMap::standard();
+        extensions.set(12, Extension::with_serializer(DESCRIPTOR_URI, DescriptorSerializer));
+        let config = Rtc::builder()
+            .set_rtp_mode(true)
+            .enable_bwe(Some(Bitrate::mbps(3)))
+            .enable_raw_packets(true)
+            .set_extension_map(extensions);
+        let config = match codec {
+            Some(codec) => only(config, codec),
+            None => config,
+        };
+        let mut rtc = config.build(now);
         rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
         Self {
             rtc,
@@ -55,6 +76,9 @@ impl Client {
             keyframe_requests: HashMap::new(),
             channel: None,
             messages: Vec::new(),
+            headers: Vec::new(),
+            reports: BTreeMap::new(),
+            sizes: [200, 400, 600],
             streams: HashMap::new(),
         }
     }
@@ -131,12 +155,12 @@ impl Client {
 
     /// Publishes one frame of two packets in each layer; a keyframe if one was asked for, or it is the first.
     pub(crate) fn send_video(&mut self, mid: Mid, rids: &[Option<&str>], now: Instant) {
-        for (size, rid) in (1..).zip(rids) {
+        for (size, rid) in self.sizes.into_iter().zip(rids) {
             let rid = rid.map(Rid::from);
             let numbers = self.streams.entry((mid, rid)).or_default();
             let is_key = numbers.frame == 0 || std::mem::take(&mut numbers.wants_keyframe);
             for is_first in [true, false] {
-                let payload = vp8(numbers.frame, is_first, is_key, 200 * size);
+                let payload = vp8(numbers.frame, is_first, is_key, size);
                 let (sequence, time) = (numbers.sequence, (numbers.frame * 3_000) as u32);
                 numbers.sequence += 1;
                 let pt = pt(&self.rtc, Codec::Vp8);
@@ -148,6 +172,27 @@ impl Client {
             numbers.frame += 1;
         }
         self.tick(now);
+    }
+
+    /// Publishes packets of one frame as they are.
+    pub(crate) fn send_frame(&mut self, mid: Mid, rid: Option<&str>, frame: Frame, now: Instant) {
+        let rid = rid.map(Rid::from);
+        let pt = pt(&self.rtc, frame.codec);
+        let last = frame.packets.len();
+        for (index, (payload, values)) in (1..).zip(frame.packets) {
+            let numbers = self.streams.entry((mid, rid)).or_default();
+            let packet = RtpWrite::new(pt, numbers.sequence.into(), frame.timestamp, now, payload);
+            numbers.sequence += 1;
+            let packet = packet.marker(index == last).nackable(frame.codec != Codec::Opus).ext_vals(values);
+            self.rtc.direct_api().stream_tx_by_mid(mid, rid).unwrap().write_rtp(packet);
+        }
+        self.tick(now);
+    }
+
+    /// Whether a keyframe was asked for since the last time.
+    pub(crate) fn wants_keyframe(&mut self, mid: Mid, rid: Option<&str>) -> bool {
+        let numbers = self.streams.entry((mid, rid.map(Rid::from))).or_default();
+        std::mem::take(&mut numbers.wants_keyframe)
     }
 
     pub(crate) fn send_audio(&mut self, mid: Mid, level: i8, now: Instant) {
@@ -202,8 +247,36 @@ impl Client {
                 }
             }
             Event::ChannelData(data) => self.messages.push(data.data),
+            Event::RawPacket(raw) => {
+                if let RawPacket::RtpRx(header, payload) = *raw {
+                    self.headers.push((header, payload.len()));
+                }
+            }
+            Event::SenderFeedback(feedback) => {
+                self.reports.insert(feedback.sender_info.ssrc, feedback.sender_info);
+            }
             _ => {}
         }
+    }
+}
+
+/// A frame to be published: its packets with what goes into their headers.
+pub(crate) struct Frame {
+    pub(crate) codec: Codec,
+    pub(crate) timestamp: u32,
+    pub(crate) packets: Packets,
+}
+
+/// Payloads and what goes into the headers before them.
+pub(crate) type Packets = Vec<(Vec<u8>, ExtensionValues)>;
+
+fn only(config: RtcConfig, codec: Codec) -> RtcConfig {
+    let config = config.clear_codecs().enable_opus(true, false);
+    match codec {
+        Codec::Vp9 => config.enable_vp9(true),
+        Codec::Av1 => config.enable_av1(true),
+        Codec::H264 => config.enable_h264(true),
+        _ => config.enable_vp8(true),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::client::Section;
 use crate::world::{ROOM, World, key};
 
 #[test]
-fn nothing_is_sent_to_who_has_not_proved_its_address() {
+fn trap_17_nothing_is_sent_to_who_has_not_proved_its_address() {
     let mut world = World::new();
     world.join(ROOM, &[Section::Video]);
     let sent = world.sent;
@@ -94,7 +94,7 @@ fn orders_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn streams_of_a_participant_are_bounded() {
+fn trap_17_streams_of_a_participant_are_bounded() {
     let mut world = World::new();
     let (_, published) = world.join(ROOM, &[Section::Audio; 70]);
     world.connect();
@@ -113,7 +113,7 @@ fn streams_of_a_participant_are_bounded() {
 
 /// Who knows one session's password still cannot take what belongs to another.
 #[test]
-fn an_address_that_is_heard_is_not_taken_over() {
+fn trap_17_an_address_that_is_heard_is_not_taken_over() {
     let mut world = World::new();
     let (_, published) = world.join(ROOM, &[Section::Video]);
     let (_, slots) = world.join(ROOM, &[Section::VideoSlot]);

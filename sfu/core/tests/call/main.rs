@@ -7,6 +7,12 @@
 
 mod calls;
 mod client;
+mod codecs;
+mod congestion;
+mod descriptor;
 mod hostile;
+mod paths;
 mod slots;
+mod sync;
+mod traps;
 mod world;

@@ -9,7 +9,7 @@ use crate::client::Section;
 use crate::world::{ROOM, World, key};
 
 #[test]
-fn a_hundred_come_and_go_and_the_description_does_not_grow() {
+fn trap_14_a_hundred_come_and_go_and_the_description_does_not_grow() {
     let mut world = World::new();
     let (_, slots) = world.join(ROOM, &[Section::VideoSlot]);
     for index in 1..=100 {

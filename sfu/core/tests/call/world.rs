@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use stoa_sfu_core::{
     Announced, Certificate, Command, Kind, RoomKey, SessionKey, Shard, ShardConfig, ShardEvent, ShortId, TrackId, Wish,
 };
+use str0m::format::Codec;
 use str0m::media::Mid;
 
 use crate::client::{Client, Section};
@@ -24,6 +25,12 @@ pub(crate) struct World {
     pub(crate) flying: Vec<(Instant, SocketAddr, SocketAddr, Vec<u8>)>,
     /// Datagrams lost of 1000, once media flows.
     pub(crate) loss: u64,
+    /// A narrow way to one participant.
+    pub(crate) narrow: Option<Narrow>,
+    /// Nothing gets to or from here.
+    pub(crate) cut: Option<SocketAddr>,
+    /// A participant's address, and the one that the network has put in its place.
+    pub(crate) moved: Option<(SocketAddr, SocketAddr)>,
     seed: u64,
     next_track: u64,
     /// Datagrams that the shard sent.
@@ -42,6 +49,9 @@ impl World {
             events: Vec::new(),
             flying: Vec::new(),
             loss: 0,
+            narrow: None,
+            cut: None,
+            moved: None,
             seed: 7,
             next_track: 0,
             sent: 0,
@@ -51,9 +61,14 @@ impl World {
 
     /// A participant joins with an offer of these sections. Returns its index and the sections' mids.
     pub(crate) fn join(&mut self, room: RoomKey, sections: &[Section]) -> (usize, Vec<Mid>) {
+        self.join_with(room, sections, None)
+    }
+
+    /// The same, by a participant that may have one codec only.
+    pub(crate) fn join_with(&mut self, room: RoomKey, sections: &[Section], codec: Option<Codec>) -> (usize, Vec<Mid>) {
         let index = self.clients.len();
         let address = SocketAddr::from(([198, 51, 100, (index % 250) as u8], 10_000 + (index / 250) as u16));
-        self.clients.push(Client::new(address, self.now));
+        self.clients.push(Client::new(address, codec, self.now));
         self.shard.handle_command(Command::Join { session: key(index), room }, self.now).unwrap();
         let mids = self.offer(index, sections);
         (index, mids)
@@ -168,6 +183,13 @@ impl World {
         self.collect();
     }
 
+    /// What the network makes of addresses.
+    fn translate(&self, from: SocketAddr, to: SocketAddr) -> (SocketAddr, SocketAddr) {
+        let Some((inner, outer)) = self.moved else { return (from, to) };
+        let swap = |address, one, other| if address == one { other } else { address };
+        (swap(from, inner, outer), swap(to, outer, inner))
+    }
+
     /// Puts what everybody sends on its way.
     pub(crate) fn collect(&mut self) {
         let mut sent = Vec::new();
@@ -179,17 +201,52 @@ impl World {
             sent.extend(client.outbox.drain(..));
         }
         for (from, to, bytes) in sent {
+            let (from, to) = self.translate(from, to);
+            if self.cut.is_some_and(|cut| cut == from || cut == to) {
+                continue;
+            }
             let is_media = bytes.first().is_some_and(|first| (128..192).contains(first));
             if is_media && self.random() % 1_000 < self.loss {
                 continue;
             }
-            self.flying.push((self.now + DELAY, from, to, bytes));
+            let arrives = match self.narrow.as_mut().filter(|narrow| narrow.to == to) {
+                Some(narrow) => narrow.pass(bytes.len(), self.now),
+                None => Some(self.now),
+            };
+            self.flying.extend(arrives.map(|at| (at + DELAY, from, to, bytes)));
         }
         while let Some(event) = self.shard.poll_event() {
             self.events.push(event);
         }
     }
 }
+
+/// A link with a queue before it; what finds the queue full is lost.
+pub(crate) struct Narrow {
+    pub(crate) to: SocketAddr,
+    /// Bit/s.
+    pub(crate) rate: u64,
+    free_at: Instant,
+}
+
+impl Narrow {
+    pub(crate) const fn new(to: SocketAddr, rate: u64, now: Instant) -> Self {
+        Self { to, rate, free_at: now }
+    }
+
+    fn pass(&mut self, bytes: usize, now: Instant) -> Option<Instant> {
+        let start = self.free_at.max(now);
+        if start - now > LONGEST_QUEUE {
+            return None;
+        }
+        let bits = (bytes + IP_AND_UDP) as u64 * 8;
+        self.free_at = start + Duration::from_micros(bits * 1_000_000 / self.rate);
+        Some(self.free_at)
+    }
+}
+
+const LONGEST_QUEUE: Duration = Duration::from_millis(300);
+const IP_AND_UDP: usize = 28;
 
 pub(crate) const fn key(index: usize) -> SessionKey {
     SessionKey(index as u64 + 1)

@@ -59,7 +59,8 @@ impl Venue {
         let users: Vec<String> = (0..USERS).map(|user| format!("stoa{user} = \"secret\"")).collect();
         let text = format!(
             "[relay]\nrealm = \"stoa.test\"\nusers = {{ {} }}\nallow_peers = [\"127.0.0.0/8\"]\n\
-             port_range = [{FIRST_PORT}, 65535]\n",
+             port_range = [{FIRST_PORT}, 65535]\n\
+             allocation_kbits = 0\nallocation_packets = 0\nallocation_new_peers = 0\n",
             users.join(", ")
         );
         let (settings, udp) = (TempDir::new()?, free_address()?);
