@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO := cargo
 BUILD := --release --workspace --locked
 
-.PHONY: help run build test check format lint test-rust test-web test-interop test-browser sweep crash bench-signaling bench-docs bench-turn types deny \
+.PHONY: help run build test check format lint test-rust test-web test-interop test-browser sweep crash bench-signaling bench-docs bench-turn bench-forward types deny \
   test-coturn tools interop rivals coturn node clean
 
 help: ## Lists the targets
@@ -68,6 +68,10 @@ bench-docs: node rivals ## Measures documents beside Hocuspocus and y-websocket'
 bench-turn: node coturn ## Measures the relay beside coturn and a bare forwarder (15 minutes; best on an idle machine); docs/benchmarks.md says what it means
 	$(CARGO) build --profile dist --locked -p stoa -p stoa-bench --bins --examples
 	target/dist/stoa-bench-turn
+
+bench-forward: ## Measures the SFU's forwarding and set-ups beside a bare sender (4 minutes; best on an idle machine); docs/benchmarks.md says what it means
+	$(CARGO) build --profile dist --locked -p stoa-bench --bins --examples
+	target/dist/stoa-bench-forward
 
 types: ## Writes the SDK's wire types from the Rust types
 	STOA_WRITE_TYPES=1 $(CARGO) test $(BUILD) -p stoa-signaling-core typescript

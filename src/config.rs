@@ -14,7 +14,7 @@ use stoa_signaling_server::TlsFiles;
 
 use crate::cli::{LogFormat, ServeArguments};
 pub(crate) use crate::config::relay::Relay;
-use crate::settings::{List, RateLimits, Settings, Word};
+use crate::settings::{List, RateLimits, Rooms, Settings, Word};
 
 /// A settings file that holds every key with its default.
 pub(crate) const DEFAULT_FILE: &str = include_str!("default.toml");
@@ -34,7 +34,9 @@ pub(crate) struct Config {
     pub(crate) relay: Relay,
     pub(crate) data_dir: PathBuf,
     pub(crate) tls: Option<TlsFiles>,
+    /// Most people whose media goes directly between them; below 2, it never does.
     pub(crate) mesh_max: usize,
+    pub(crate) max_participants: usize,
     pub(crate) documents: Documents,
     pub(crate) admin_token: Option<String>,
     pub(crate) log_format: LogFormat,
@@ -135,9 +137,7 @@ fn check(settings: &Settings) -> Result<Config, ConfigError> {
         "json" => LogFormat::Json,
         other => return Err(bad("log.format", other, "write \"text\" or \"json\"")),
     };
-    let mesh_max = usize::try_from(settings.rooms.mesh_max).ok().filter(|max| (2..=4).contains(max));
-    let mesh_max = mesh_max
-        .ok_or_else(|| bad("rooms.mesh_max", &settings.rooms.mesh_max.to_string(), "write a number from 2 to 4"))?;
+    let (mesh_max, max_participants) = rooms(&settings.rooms)?;
     if settings.data.dir.trim().is_empty() {
         return Err(bad("data.dir", "", "write the path of a folder, such as \"./stoa-data\""));
     }
@@ -158,10 +158,22 @@ fn check(settings: &Settings) -> Result<Config, ConfigError> {
         data_dir: PathBuf::from(&settings.data.dir),
         tls: tls(settings)?,
         mesh_max,
+        max_participants,
         documents: documents(settings)?,
         admin_token: admin_token(settings)?,
         log_format,
     })
+}
+
+fn rooms(rooms: &Rooms) -> Result<(usize, usize), ConfigError> {
+    let within = |key: &str, value: u64, least: usize, most: usize, mend: &str| {
+        let number = usize::try_from(value).ok().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| bad(key, &value.to_string(), mend))
+    };
+    let mend = "write a number from 0 to 4; 0 if media shall always go by way of the server";
+    let mesh_max = within("rooms.mesh_max", rooms.mesh_max, 0, 4, mend)?;
+    let mend = "write a number from 1 to 1000";
+    Ok((mesh_max, within("rooms.max_participants", rooms.max_participants, 1, 1_000, mend)?))
 }
 
 fn tls(settings: &Settings) -> Result<Option<TlsFiles>, ConfigError> {
@@ -295,6 +307,7 @@ mod tests {
         assert_eq!(config.http_listen, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(config.udp_listen, ["0.0.0.0:3478".parse().unwrap()]);
         assert_eq!((config.relay.ports, config.relay.tcp_listen, config.udp_workers), (None, None, 0));
+        assert_eq!((config.mesh_max, config.max_participants), (3, 100));
     }
 
     #[test]
@@ -315,7 +328,8 @@ mod tests {
             ("[udp]\nlisten = []", ["udp.listen", "at least one", "0.0.0.0:3478"]),
             ("[udp]\nexternal_addresses = \"1.2.3\"", ["udp.external_addresses", "\"1.2.3\"", "IP address"]),
             ("[tls]\ncert = \"c.pem\"", ["tls.cert", "c.pem", "tls.key"]),
-            ("[rooms]\nmesh_max = 9", ["rooms.mesh_max", "\"9\"", "2 to 4"]),
+            ("[rooms]\nmesh_max = 9", ["rooms.mesh_max", "\"9\"", "0 to 4"]),
+            ("[rooms]\nmax_participants = 0", ["rooms.max_participants", "\"0\"", "1 to 1000"]),
             ("[udp]\nworkers = 1000", ["udp.workers", "\"1000\"", "0 to 256"]),
             ("[relay]\nport_range = [9, 2]", ["relay.port_range", "[9, 2]", "lo <= hi"]),
             ("[relay]\nallow_peers = [\"10.0.0.0/33\"]", ["relay.allow_peers", "10.0.0.0/33", "192.0.2.0/24"]),

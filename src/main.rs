@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod docs;
 mod documents;
+mod media;
 mod relay;
 mod rights;
 mod settings;

@@ -14,7 +14,7 @@ use stoa_signaling_server::{StunAddress, TlsFiles, Turn};
 use stoa_turn_relay_core::{Cidr, PeerPolicy, Ports};
 use stoa_turn_relay_server::rest::{IsAdmin, RestOptions};
 use stoa_turn_relay_server::{
-    Config as RelayConfig, Door, Relay, RelayControl, interface_addresses, own_services, relay_addresses,
+    Config as RelayConfig, Door, Relay, RelayControl, discovery, interface_addresses, own_services, relay_addresses,
 };
 use tracing::warn;
 
@@ -25,7 +25,8 @@ pub(crate) struct Prepared {
     pub(crate) relay: Relay,
     settings: config::Relay,
     external: Vec<IpAddr>,
-    interfaces: Vec<IpAddr>,
+    /// This host's addresses.
+    pub(crate) interfaces: Vec<IpAddr>,
     http: SocketAddr,
     tls: Option<TlsFiles>,
 }
@@ -61,6 +62,7 @@ pub(crate) fn prepare(config: &Config, workers: usize) -> Result<Prepared, Strin
     if settings.ports.is_some_and(|(low, high)| usize::from(high - low) + 1 < 2 * workers) {
         warn!(workers, "relay.port_range has fewer than two ports for each worker; some clients will get none");
     }
+    let udp_services = own_services(&config.udp_listen, &config.external_addresses, &interfaces);
     let relay = Relay::new(RelayConfig {
         workers,
         realm: settings.realm.clone(),
@@ -71,16 +73,19 @@ pub(crate) fn prepare(config: &Config, workers: usize) -> Result<Prepared, Strin
         policy: PeerPolicy {
             allow: blocks(&settings.allow_peers),
             deny: blocks(&settings.deny_peers),
-            own_services: own_services(&config.udp_listen, &config.external_addresses, &interfaces),
+            media: udp_services.clone(),
+            own_services: udp_services,
         },
+        limits: settings.limits,
+        discovery: discovery(&config.udp_listen, &config.external_addresses),
     });
     let (external, tls) = (config.external_addresses.clone(), config.tls.clone());
     Ok(Prepared { relay, settings, external, interfaces, http: config.http_listen, tls })
 }
 
 impl Prepared {
-    /// Opens the doors for TCP and TLS. To be called within a runtime.
-    pub(crate) fn start(self, udp: &Group) -> Result<Running, String> {
+    /// Opens the doors for TCP and TLS; `handler` is the relay's place among the handlers of each worker. To be called within a runtime.
+    pub(crate) fn start(self, udp: &Group, handler: usize) -> Result<Running, String> {
         let Doors { doors, tcp, tls } = self.doors(udp.addresses())?;
         let listening: Vec<_> = udp
             .addresses()
@@ -88,7 +93,7 @@ impl Prepared {
             .copied()
             .chain(doors.iter().filter_map(|door| door.listener.local_addr().ok()))
             .collect();
-        let control = self.relay.start(udp.mailbox(RELAY_HANDLER), doors);
+        let control = self.relay.start(udp.mailbox(handler), doors);
         let password = self.relay.password();
         let revoke = control.clone();
         let ended = move |session: SessionId| {
@@ -103,6 +108,7 @@ impl Prepared {
         let stun = StunAddress { port, external: self.external.clone(), turn: Some(turn) };
         let running = Running { control, stun, password, external: self.external, interfaces: self.interfaces };
         running.deny(&listening);
+        running.open_media(udp.addresses());
         Ok(running)
     }
 
@@ -157,6 +163,21 @@ impl Running {
         }
     }
 
+    /// Waits until the workers know what they were told.
+    pub(crate) async fn settled(&self) {
+        if let Err(error) = self.control.settled().await {
+            warn!(%error, "the relay does not know all of our own ports yet");
+        }
+    }
+
+    /// Adds our own UDP addresses, which clients of the relay may speak to within the process.
+    fn open_media(&self, udp: &[SocketAddr]) {
+        let addresses = own_services(udp, &self.external, &self.interfaces);
+        if let Err(error) = self.control.add_media(&addresses) {
+            warn!(%error, "clients of the relay cannot reach rooms with a media server");
+        }
+    }
+
     /// What administrators may ask over HTTP.
     pub(crate) fn rest_options(&self, is_admin: Option<IsAdmin>) -> RestOptions {
         let stun = self.stun.clone();
@@ -191,7 +212,5 @@ fn time_of_day() -> Duration {
 const LIFETIME: Duration = Duration::from_secs(12 * 3600);
 /// Credentials may have been made a moment after the session's end was noticed.
 const CLOCK_LEEWAY: Duration = Duration::from_secs(60);
-/// Among the handlers of each worker.
-const RELAY_HANDLER: usize = 0;
 /// [RFC 7443 § 3](https://www.rfc-editor.org/rfc/rfc7443#section-3).
 const ALPN: &[u8] = b"stun.turn";

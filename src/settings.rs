@@ -84,17 +84,21 @@ pub(crate) struct Relay {
     pub(crate) port_range: Option<PortRange>,
     pub(crate) tcp_listen: Option<List>,
     pub(crate) tls_listen: List,
+    pub(crate) allocation_kbits: Option<u64>,
+    pub(crate) allocation_packets: Option<u64>,
+    pub(crate) allocation_new_peers: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Rooms {
     pub(crate) mesh_max: u64,
+    pub(crate) max_participants: u64,
 }
 
 impl Default for Rooms {
     fn default() -> Self {
-        Self { mesh_max: 2 }
+        Self { mesh_max: 3, max_participants: 100 }
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
-use stoa_base_net::{Features, Group};
+use stoa_base_net::{Features, Group, Handler};
 use stoa_crdt_sync_server::Documents;
 use stoa_crdt_sync_server::rest::{Erasers, RestOptions};
 use stoa_signaling_core::Limits;
@@ -22,21 +22,22 @@ use crate::config::{self, Config};
 use crate::documents::{RoomChat, RoomDocuments};
 use crate::rights;
 use crate::shutdown::Signals;
-use crate::{assets, cli, relay, telemetry};
+use crate::{assets, cli, media, relay, telemetry};
 
 /// Starts every part, runs until a signal, drains.
 pub(crate) fn serve(config: Config) -> Result<(), String> {
     raise_file_limit();
     let data_dir = prepare_data_dir(&config.data_dir)?;
     let render_metrics = telemetry::start_metrics()?;
-    let (relay, udp) = start_udp(&config)?;
+    let (relay, media, udp) = start_udp(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start threads: {error}"))?;
     let entered = runtime.enter();
-    let relay = relay.start(&udp)?;
-    let is_secure = config.tls.is_some();
+    let relay = relay.start(&udp, RELAY_HANDLER)?;
+    let media = media.start(&udp, MEDIA_HANDLER)?;
+    let (is_secure, limits) = (config.tls.is_some(), limits(&config));
     let keys = Keys::new(config.auth_key, server_key(&data_dir)?);
     let documents = start_documents(&data_dir, config.documents)?;
     let authorize = rights::authorize(keys.clone());
@@ -50,24 +51,18 @@ pub(crate) fn serve(config: Config) -> Result<(), String> {
     };
     let routes = stoa_crdt_sync_server::sockets(documents.clone(), authorize.clone())
         .merge(stoa_crdt_sync_server::rest::router(rest))
-        .merge(stoa_crdt_sync_server::webrtc_signaling::router(authorize))
+        .merge(stoa_crdt_sync_server::webrtc_signaling::router(&documents, authorize))
         .merge(stoa_turn_relay_server::rest::router(relay.rest_options(is_admin)));
     let server = stoa_signaling_server::Config {
         documents: Some(Arc::new(RoomDocuments(documents.clone()))),
+        media: Some(media),
         chat: Some(Arc::new(RoomChat(documents.chat().clone()))),
         routes,
         listen: config.http_listen,
         tls: config.tls,
         allowed_origins: config.allowed_origins,
         stun: relay.stun.clone(),
-        limits: Limits {
-            room_participants: config.mesh_max,
-            address_rate: config.rates.address_rate,
-            address_burst: config.rates.address_burst,
-            identity_rate: config.rates.identity_rate,
-            identity_burst: config.rates.identity_burst,
-            ..Limits::default()
-        },
+        limits,
         trusted_proxies: config.trusted_proxies,
         keys,
         seed: seed()?,
@@ -79,6 +74,7 @@ pub(crate) fn serve(config: Config) -> Result<(), String> {
         let mut signals = Signals::take_over().map_err(|error| format!("cannot wait for signals: {error}"))?;
         let mut server = Server::start(server).await.map_err(|error| error.to_string())?;
         relay.deny(&[server.address()]);
+        relay.settled().await;
         announce(server.address(), is_secure, udp.addresses(), &data_dir);
         tokio::select! {
             () = signals.requested() => {}
@@ -106,15 +102,31 @@ pub(crate) fn serve(config: Config) -> Result<(), String> {
     result
 }
 
-/// Starts the media workers with the relay on them.
-fn start_udp(config: &Config) -> Result<(relay::Prepared, Group), String> {
+/// What signaling accepts, where the settings say something else than usual.
+fn limits(config: &Config) -> Limits {
+    Limits {
+        room_participants: config.max_participants,
+        mesh_max: config.mesh_max,
+        address_rate: config.rates.address_rate,
+        address_burst: config.rates.address_burst,
+        identity_rate: config.rates.identity_rate,
+        identity_burst: config.rates.identity_burst,
+        ..Limits::default()
+    }
+}
+
+/// Starts the media workers with the SFU and the relay on them.
+fn start_udp(config: &Config) -> Result<(relay::Prepared, media::Prepared, Group), String> {
     let workers = Some(config.udp_workers).filter(|workers| *workers > 0);
     let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, Into::into));
     let relay = relay::prepare(config, workers)?;
-    let handler = relay.relay.handlers();
-    let udp = Group::start_with(&config.udp_listen, workers, Features::ALL, move |worker| vec![handler(worker)])
+    let media = media::prepare(&config.udp_listen, &config.external_addresses, &relay.interfaces)?;
+    let (relay_handler, media_handler) = (relay.relay.handlers(), media.handlers());
+    let handlers =
+        move |worker| -> Vec<Box<dyn Handler>> { vec![Box::new(media_handler(worker)), relay_handler(worker)] };
+    let udp = Group::start_with(&config.udp_listen, workers, Features::ALL, handlers)
         .map_err(|error| format!("{error}; choose another address with --udp or STOA_UDP"))?;
-    Ok((relay, udp))
+    Ok((relay, media, udp))
 }
 
 fn start_documents(data_dir: &Path, settings: config::Documents) -> Result<Documents, String> {
@@ -193,6 +205,9 @@ fn seed() -> Result<[u8; 32], String> {
     }
 }
 
+/// Places among the handlers of each worker. The SFU is asked first: it knows its own datagrams, and the relay takes all STUN.
+const MEDIA_HANDLER: usize = 0;
+const RELAY_HANDLER: usize = 1;
 /// Leaves time for the rest within the 10 s that a drain may take.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(7);
 /// A disk that still refuses then keeps nobody waiting.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use ipnet::IpNet;
+use stoa_turn_relay_core::{Limits, Quota};
 
 use super::{ConfigError, addresses, bad, networks};
-use crate::settings::{List, PortRange, Settings, Word};
+use crate::settings::{self, List, PortRange, Settings, Word};
 
 /// Who may relay what, and by which doors.
 #[derive(Clone, PartialEq)]
@@ -22,6 +23,8 @@ pub(crate) struct Relay {
     /// Without it, the UDP addresses, where they are free.
     pub(crate) tcp_listen: Option<Vec<SocketAddr>>,
     pub(crate) tls_listen: Vec<SocketAddr>,
+    /// What clients may use.
+    pub(crate) limits: Limits,
 }
 
 /// Passwords are never shown.
@@ -46,7 +49,20 @@ pub(super) fn check(settings: &Settings) -> Result<Relay, ConfigError> {
         ports: ports(relay.port_range.as_ref())?,
         tcp_listen: relay.tcp_listen.as_ref().map(|list| listen("relay.tcp_listen", list)).transpose()?,
         tls_listen,
+        limits: Limits { allocation: allocation(relay), ..Limits::default() },
     })
+}
+
+/// What one allocation may use; 0 is no limit.
+fn allocation(relay: &settings::Relay) -> Quota {
+    let default = Limits::default().allocation;
+    let or_default = |key: Option<u64>, default| key.map_or(default, |most| Some(most).filter(|most| *most > 0));
+    Quota {
+        bytes: or_default(relay.allocation_kbits.map(|kbits| kbits.saturating_mul(1000 / 8)), default.bytes),
+        packets: or_default(relay.allocation_packets, default.packets),
+        new_peers: or_default(relay.allocation_new_peers, default.new_peers),
+        ..default
+    }
 }
 
 /// It stands between quotes in challenges, RFC 8489 § 14.9.
@@ -130,6 +146,15 @@ mod tests {
         assert_eq!((relay.ports, relay.tcp_listen, relay.tls_listen), (None, None, vec![]));
         assert_eq!(relay.realm, "stoa");
         assert_eq!(read("[relay]\nport_range = \"none\"").unwrap().ports, None);
+    }
+
+    #[test]
+    fn limits_of_an_allocation_have_defaults_and_0_is_none() {
+        let limits = |toml: &str| read(toml).unwrap().limits.allocation;
+        let default = limits("");
+        assert_eq!((default.bytes, default.packets, default.new_peers), (Some(12_500_000), Some(20_000), Some(100)));
+        let set = limits("[relay]\nallocation_kbits = 8\nallocation_packets = 0\nallocation_new_peers = 7");
+        assert_eq!((set.bytes, set.packets, set.new_peers), (Some(1000), None, Some(7)));
     }
 
     #[test]

@@ -63,6 +63,16 @@ impl Client {
         }
     }
 
+    /// What has come already.
+    pub(crate) async fn take(&mut self) -> Option<Heard> {
+        match timeout(Duration::from_millis(1), self.0.next()).await.ok()? {
+            Some(Ok(Message::Text(text))) => Some(Heard::Frame(serde_json::from_str(&text).unwrap())),
+            Some(Ok(Message::Close(frame))) => Some(Heard::Closed(frame.map(|frame| frame.code.into()))),
+            Some(Ok(_)) => None,
+            Some(Err(_)) | None => Some(Heard::Closed(None)),
+        }
+    }
+
     /// Waits for a frame of one type, skipping others.
     pub(crate) async fn hear(&mut self, kind: &str) -> Value {
         loop {

@@ -11,5 +11,7 @@ mod relay;
 mod relay_client;
 mod rights;
 mod server;
+mod sfu;
+mod sfu_client;
 mod signaling;
 mod tls;

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stoa_turn_relay_core::stun::{ALLOCATE, BINDING, Builder, Class, Message, TransactionId, attribute};
+use stoa_turn_relay_core::stun::{
+    ALLOCATE, BINDING, Builder, CONNECT, CONNECTION_BIND, Class, Message, TransactionId, attribute,
+};
 use stoa_turn_relay_core::{rest_password, userhash};
 use tempfile::TempDir;
 
@@ -140,9 +142,41 @@ fn what_is_not_public_is_denied_and_our_own_ports_always_are() {
     until(|| stories(&closed).to_string().contains("[\"peer_denied\",1]"));
     let (open, _folder) = relay(|_| {});
     assert!(!denied(&open, "127.0.0.1:9"));
-    for own in [open.http, open.udp] {
-        assert!(denied(&open, &own.to_string()), "{own}");
-    }
+    assert!(denied(&open, &open.http.to_string()));
+    // Media is behind our own UDP address, and nothing else is to be reached there: least of all the relay itself.
+    let (mut client, outside) = (Turn::udp(open.udp, "ada", "pass"), peer());
+    client.allocate();
+    assert_eq!((client.bind(0x4000, open.udp), client.bind(0x4001, outside.local_addr().unwrap())), (0, 0));
+    client.say(0x4000, &Builder::new(Class::Request, BINDING, TransactionId([1; 12])).finish());
+    client.say(0x4001, b"after it");
+    let (_, relayed) = outside.recv_from(&mut [0; 100]).unwrap();
+    outside.send_to(b"and back", relayed).unwrap();
+    assert_eq!(client.hear(), (None, b"and back".to_vec()));
+}
+
+#[test]
+fn connections_are_relayed_like_datagrams() {
+    let (server, _folder) = relay(|command| {
+        command.env("STOA_RELAY_TCP_LISTEN", "127.0.0.1:0").env("STOA_UDP_WORKERS", "2");
+    });
+    let door = tcp_of(&server);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut control = Turn::tcp(door, "ada", "pass");
+    let tcp = |request: Builder| request.attribute(attribute::REQUESTED_TRANSPORT, &[6, 0, 0, 0]);
+    assert_eq!(control.ask(ALLOCATE, tcp).0, 0);
+    let peer = listener.local_addr().unwrap();
+    let (code, answer) = control.ask(CONNECT, |request| request.xored(attribute::XOR_PEER_ADDRESS, peer));
+    assert_eq!(code, 0);
+    let id = Message::parse(&answer).unwrap().first(attribute::CONNECTION_ID).unwrap().to_vec();
+    let mut peer = listener.accept().unwrap().0;
+    let mut data = Turn::tcp(door, "ada", "pass");
+    assert_eq!(data.ask(CONNECTION_BIND, |request| request.attribute(attribute::CONNECTION_ID, &id)).0, 0);
+    data.send(b"plain payload");
+    let mut heard = [0; 13];
+    peer.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"plain payload");
+    drop(data);
+    assert_eq!(peer.read(&mut heard).unwrap(), 0);
 }
 
 fn tcp_of(server: &Server) -> SocketAddr {
@@ -244,7 +278,7 @@ fn tls_is_served_with_the_certificate_of_the_pages() {
 fn free_port() -> SocketAddr {
     let first = 21_000 + u16::try_from(std::process::id() % 5000).unwrap();
     let free = (first..first + 1000).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-    free.into_iter().find(|address| std::net::TcpListener::bind(address).is_ok()).unwrap()
+    free.into_iter().find(|address| TcpListener::bind(address).is_ok()).unwrap()
 }
 
 #[tokio::test]
@@ -369,7 +403,7 @@ fn bad_datagrams_are_survived_and_strangers_get_no_more_than_a_challenge() {
 
 #[test]
 fn addresses_that_cannot_be_had_are_named() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let folder = TempDir::new().unwrap();
     let output = crate::server::stoa()

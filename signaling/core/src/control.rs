@@ -9,6 +9,7 @@ use crate::clock::WallClock;
 use crate::close::CloseCode;
 use crate::edge::Edge;
 use crate::limits::Limits;
+use crate::media::{MediaReport, MediaRequest};
 use crate::message::{ChatEntry, DocumentsGrant, IceServer};
 use crate::owner::Owner;
 use crate::seam::ToEdge;
@@ -91,6 +92,8 @@ pub enum Command {
         /// Lines in order, and whether there are more before them; or why they cannot be read.
         result: Result<(Vec<ChatEntry>, bool), String>,
     },
+    /// The SFU has something to say.
+    Media(MediaReport),
     /// The process is about to end: send everybody away and accept nobody.
     Drain,
 }
@@ -216,6 +219,11 @@ impl Control {
         self.owner.set_turn(turn);
     }
 
+    /// Says whether there is an SFU. Without one, rooms stay a mesh whatever their size.
+    pub fn set_media(&mut self, has_media: bool) {
+        self.owner.set_sfu(has_media);
+    }
+
     /// Tells the time of day anew; a machine's clock may be set while it runs.
     pub fn set_wall_clock(&mut self, wall_clock: WallClock) {
         self.edge.set_wall_clock(wall_clock);
@@ -237,6 +245,7 @@ impl Control {
             Command::Closed { connection, code } => self.edge.closed(connection, code),
             Command::ChatAppended { request, result } => self.owner.chat_appended(request, result, now),
             Command::ChatRead { request, result } => self.owner.chat_read(request, result, now),
+            Command::Media(report) => self.owner.media_reported(report, now),
             Command::Drain => self.edge.drain(|| self.owner.random()),
         }
         self.settle(now);
@@ -257,6 +266,11 @@ impl Control {
     /// Takes the next question to the log of the chats.
     pub fn poll_chat(&mut self) -> Option<ChatRequest> {
         self.owner.poll_chat()
+    }
+
+    /// Takes the next order for the SFU.
+    pub fn poll_media(&mut self) -> Option<MediaRequest> {
+        self.owner.poll_media()
     }
 
     /// Takes the next fact.

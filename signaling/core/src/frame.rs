@@ -71,7 +71,7 @@ struct Probe {
     cid: Option<u64>,
 }
 
-const KNOWN_TYPES: [&str; 16] = [
+const KNOWN_TYPES: [&str; 19] = [
     "hello",
     "ack",
     "ping",
@@ -88,6 +88,9 @@ const KNOWN_TYPES: [&str; 16] = [
     "set_chat",
     "description",
     "candidate",
+    "sfu_offer",
+    "sfu_wish",
+    "sfu_close",
 ];
 
 /// An upper bound of `{"seq":…,"cid":…,`.

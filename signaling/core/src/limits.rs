@@ -7,6 +7,8 @@ use crate::message::WireLimits;
 pub struct Limits {
     /// Largest frame from a client, in bytes.
     pub frame_bytes: usize,
+    /// Largest description or candidate for another participant, in bytes.
+    pub negotiation_bytes: usize,
     /// Largest first frame, in bytes: nobody is known yet.
     pub hello_bytes: usize,
     /// How long a socket may stay without `hello`.
@@ -19,6 +21,10 @@ pub struct Limits {
     pub rooms: usize,
     /// Most participants of one room.
     pub room_participants: usize,
+    /// Most participants present whose media goes directly between them; below 2, it never does.
+    pub mesh_max: usize,
+    /// How long no more than that must have been present before media goes directly again.
+    pub mesh_calm: Duration,
     /// Silence after which the server pings.
     pub heartbeat: Duration,
     /// Silence after which a socket counts as lost.
@@ -65,6 +71,14 @@ pub struct Limits {
     pub chat_rate: u32,
     /// Messages that one session may write at once.
     pub chat_burst: u32,
+    /// Sustained offers to the SFU per second of one session.
+    pub offer_rate: u32,
+    /// Offers that one session may make at once.
+    pub offer_burst: u32,
+    /// Media sections in which one session sends.
+    pub sections: usize,
+    /// Tracks that one session wishes for.
+    pub wishes: usize,
     /// Longest life of an invitation.
     pub invite_lifetime: Duration,
     /// How long before its end a token is announced to expire.
@@ -90,16 +104,19 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            frame_bytes: 64 * 1024,
+            frame_bytes: 256 * 1024,
+            negotiation_bytes: 64 * 1024,
             hello_bytes: 16 * 1024,
             hello_timeout: Duration::from_secs(5),
             name_chars: 64,
             connections: 100_000,
             rooms: 100_000,
-            room_participants: 2,
+            room_participants: 100,
+            mesh_max: 3,
+            mesh_calm: Duration::from_secs(10),
             heartbeat: Duration::from_secs(15),
             silence: Duration::from_secs(20),
-            queue_bytes: 128 * 1024,
+            queue_bytes: 256 * 1024,
             stall_timeout: Duration::from_secs(4),
             in_flight_bytes: 32 * 1024,
             resume_bytes: 1024 * 1024,
@@ -120,6 +137,10 @@ impl Default for Limits {
             chat_chars: 4_000,
             chat_rate: 2,
             chat_burst: 10,
+            offer_rate: 5,
+            offer_burst: 20,
+            sections: 64,
+            wishes: 512,
             invite_lifetime: Duration::from_secs(30 * 24 * 3600),
             token_notice: Duration::from_secs(60),
             reconnect_spread: Duration::from_secs(5),

@@ -3,13 +3,17 @@
 //! Unknown fields are ignored, unknown types are refused. The TypeScript types of the SDK are generated from here.
 
 mod chat;
+mod error_code;
 mod rights;
+mod sfu;
 
 use serde::{Deserialize, Serialize};
 use stoa_base_types::{ParticipantId, SessionId};
 
 pub use self::chat::ChatEntry;
+pub use self::error_code::ErrorCode;
 pub use self::rights::{DocumentsGrant, Grants, ParticipantRights};
+pub use self::sfu::{Announcement, Track, TrackSource, TrackWish, Wish};
 
 /// A frame from a browser: the envelope and one message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +147,29 @@ pub enum ClientMessage {
         link: u32,
         /// The candidate; `null` means that there are no more.
         candidate: Option<Candidate>,
+    },
+    /// Hands the SFU an SDP offer; `sfu_answer` or `sfu_refused` follows. A `connection` unlike the present one begins anew.
+    SfuOffer {
+        /// Chosen by the client, another for each `RTCPeerConnection`.
+        connection: u32,
+        /// Comes back with the answer.
+        offer_id: u32,
+        /// The session description.
+        sdp: String,
+        /// What is sent in which media section: all of it, each time.
+        tracks: Vec<Announcement>,
+    },
+    /// Says what is wanted of tracks; what is not named stays as it was.
+    SfuWish {
+        /// As in `sfu_offer`; wishes end with it.
+        connection: u32,
+        /// Of the same room, not one's own.
+        wishes: Vec<TrackWish>,
+    },
+    /// Ends the connection to the SFU.
+    SfuClose {
+        /// As in `sfu_offer`; ignored if it is not the present one.
+        connection: u32,
     },
 }
 
@@ -375,6 +402,68 @@ pub enum ServerMessage {
         /// The candidate; `null` means that there are no more.
         candidate: Option<Candidate>,
     },
+    /// Media takes another way from now on.
+    TopologyChanged {
+        /// The new way.
+        topology: Topology,
+    },
+    /// Answers `sfu_offer`.
+    SfuAnswer {
+        /// As in the offer.
+        connection: u32,
+        /// As in the offer.
+        offer_id: u32,
+        /// The session description.
+        sdp: String,
+    },
+    /// The offer cannot be answered; the connection goes on as it was.
+    SfuRefused {
+        /// As in the offer.
+        connection: u32,
+        /// As in the offer.
+        offer_id: u32,
+        /// For people: why.
+        message: String,
+    },
+    /// Wishes wait for media sections: offer so many more to receive in.
+    SfuSlots {
+        /// As in the offer.
+        connection: u32,
+        /// For sound.
+        audio: u32,
+        /// For pictures.
+        video: u32,
+    },
+    /// A track comes in this media section from now on, in the place of any other.
+    SfuSeated {
+        /// As in the offer.
+        connection: u32,
+        /// What.
+        track: u64,
+        /// Where.
+        mid: String,
+    },
+    /// The connection to the SFU is over: begin anew with another.
+    SfuClosed {
+        /// As in the offer.
+        connection: u32,
+    },
+    /// Something can be had from the SFU, or can be had otherwise than before.
+    TrackPublished {
+        /// What.
+        track: Track,
+    },
+    /// A track is gone.
+    TrackEnded {
+        /// Which.
+        track: u64,
+    },
+    /// Who speaks now, the one who speaks most first; only in rooms with the SFU.
+    Speakers {
+        /// Nobody, if empty.
+        #[cfg_attr(test, ts(type = "Array<string>"))]
+        participants: Vec<ParticipantId>,
+    },
     /// The server is about to close this socket; connect again after the given time.
     Reconnect {
         /// How long to wait, in milliseconds; spread over the clients.
@@ -396,6 +485,10 @@ pub struct RoomState {
     pub chat_enabled: bool,
     /// Everybody present in order of arrival, the client itself included.
     pub participants: Vec<Participant>,
+    /// What can be had from the SFU.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<Track>>"))]
+    pub tracks: Vec<Track>,
 }
 
 /// How media travels in a room; only the room's owner changes it.
@@ -415,6 +508,8 @@ pub struct Topology {
 pub enum TopologyMode {
     /// Directly between participants.
     Mesh,
+    /// By way of the server's SFU.
+    Sfu,
 }
 
 /// A participant as the others see them.
@@ -493,45 +588,4 @@ pub enum LeaveReason {
     Lost,
     /// A moderator sent them out.
     Removed,
-}
-
-/// What went wrong, for programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub enum ErrorCode {
-    /// Not JSON, or not one of the messages.
-    BadFrame,
-    /// A `type` that this server does not know.
-    UnknownType,
-    /// `hello` twice, or something else before it.
-    OutOfOrder,
-    /// Too large a frame.
-    TooLarge,
-    /// The room's name breaks the rules.
-    BadRoom,
-    /// The participant's name breaks the rules.
-    BadName,
-    /// Everybody that fits is already there.
-    RoomFull,
-    /// No room for more rooms or participants on this server.
-    ServerFull,
-    /// The addressee is not in the room.
-    UnknownParticipant,
-    /// Too many messages, or too many sockets, in too short a time.
-    RateLimited,
-    /// A token is needed, or the one given is not good; the message says which part of it.
-    Unauthenticated,
-    /// The participant has no right to do this.
-    Forbidden,
-    /// A moderator locked the room.
-    RoomLocked,
-    /// The invitation is not good any more, or never was.
-    BadInvite,
-    /// A moderator sent the client out.
-    Removed,
-    /// A moderator switched the chat off.
-    ChatDisabled,
-    /// The server cannot do it at the moment, as when its disk is full.
-    Unavailable,
 }

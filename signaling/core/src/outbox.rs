@@ -11,8 +11,15 @@ use crate::limits::Limits;
 pub(crate) enum Lane {
     /// Negotiation, roster and replies: in order, never dropped.
     Control,
-    /// The latest state of a participant: a newer one takes the place of one that still waits.
-    State(ParticipantId),
+    /// The latest state of something: a newer one takes the place of one that still waits.
+    State(StateKey),
+}
+
+/// What a state is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StateKey {
+    Participant(ParticipantId),
+    Speakers,
 }
 
 /// What one session is yet to be sent, and what it was sent and has not acknowledged.
@@ -21,7 +28,7 @@ pub(crate) enum Lane {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     control: VecDeque<Waiting>,
-    state: VecDeque<(ParticipantId, Waiting)>,
+    state: VecDeque<(StateKey, Waiting)>,
     waiting_bytes: usize,
     /// Numbered and unacknowledged, oldest first.
     numbered: VecDeque<Numbered>,
@@ -62,7 +69,8 @@ impl Outbox {
     }
 
     /// Drops a state that no longer matters, because its participant left.
-    pub(crate) fn forget_state(&mut self, key: ParticipantId) {
+    pub(crate) fn forget_state(&mut self, id: ParticipantId) {
+        let key = StateKey::Participant(id);
         if let Some(at) = self.state.iter().position(|(waiting_key, _)| *waiting_key == key)
             && let Some((_, stale)) = self.state.remove(at)
         {
@@ -194,7 +202,7 @@ mod tests {
     #[test]
     fn a_newer_state_takes_the_place_of_a_waiting_one() {
         let (limits, mut outbox) = (Limits::default(), Outbox::default());
-        let key = ParticipantId::from_bits(1);
+        let key = StateKey::Participant(ParticipantId::from_bits(1));
         outbox.push(Lane::State(key), None, body("old"));
         outbox.push(Lane::Control, None, body("first"));
         outbox.push(Lane::State(key), None, body("new"));
@@ -257,7 +265,11 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Push => outbox.push(Lane::Control, None, body("x")),
-                    Step::State(key) => outbox.push(Lane::State(ParticipantId::from_bits(key.into())), None, body("s")),
+                    Step::State(0) => outbox.push(Lane::State(StateKey::Speakers), None, body("s")),
+                    Step::State(key) => {
+                        let key = StateKey::Participant(ParticipantId::from_bits(key.into()));
+                        outbox.push(Lane::State(key), None, body("s"));
+                    }
                     Step::Give(count) => for _ in 0..count {
                         let Some(frame) = outbox.next_frame(&limits) else { break };
                         let seq = serde_json::from_slice::<serde_json::Value>(&frame).unwrap()["seq"].as_u64().unwrap();

@@ -1,8 +1,10 @@
 mod arrival;
 mod chat;
 mod delivery;
+mod media;
 mod moderation;
 mod requests;
+mod topology;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -12,6 +14,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use stoa_base_types::{ConnectionId, Deadlines, SessionId};
 
 use self::chat::PendingChat;
+use self::media::MediaBooks;
 use crate::clock::WallClock;
 use crate::close::CloseCode;
 use crate::control::ChatRequest;
@@ -43,6 +46,7 @@ pub(crate) struct Owner {
     chat_requests: VecDeque<ChatRequest>,
     pending_chats: BTreeMap<u64, PendingChat>,
     last_chat_request: u64,
+    media: MediaBooks,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +63,8 @@ enum Timer {
     TokenNotice(SessionId),
     /// The token has ended.
     TokenEnd(SessionId),
+    /// So few are in a room that media may go directly between them again.
+    Calm(u64),
 }
 
 impl Timer {
@@ -84,6 +90,7 @@ impl Owner {
             chat_requests: VecDeque::new(),
             pending_chats: BTreeMap::new(),
             last_chat_request: 0,
+            media: MediaBooks::default(),
         }
     }
 
@@ -124,6 +131,7 @@ impl Owner {
                 Timer::Expire(session) => self.end(session, LeaveReason::Lost, now),
                 Timer::TokenNotice(session) => self.announce_token_end(session, now),
                 Timer::TokenEnd(session) => self.part_with(session, CloseCode::Authenticate, now),
+                Timer::Calm(room) => self.calm_down(room, now),
             }
         }
     }
@@ -183,15 +191,24 @@ impl Owner {
         }
     }
 
-    /// Takes somebody out of sight whose socket stays lost; they may still come back.
+    /// Takes somebody out of sight whose socket stays lost; they may still come back. Whose media flows is still there.
     fn hide(&mut self, id: SessionId, now: Instant) {
-        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         let (participant, room) = (session.participant, session.room.clone());
+        let is_alive = session.leg().is_some_and(|leg| leg.is_alive);
+        session.set_overdue(is_alive);
+        if is_alive {
+            return;
+        }
         let member = self.rooms.get_mut(&room).and_then(|room| room.member_mut(participant));
         if let Some(member) = member.filter(|member| member.is_present && !member.is_connected) {
             (member.is_present, member.is_moderator) = (false, member.is_moderator && member.identity.is_some());
+            for session in member.sessions.clone() {
+                self.lose_leg(session, now);
+            }
             self.announce_leave(&room, participant, LeaveReason::Lost, now);
             self.appoint_successor(&room, now);
+            self.review_departure(&room, now);
         }
     }
 
@@ -199,16 +216,20 @@ impl Owner {
         for timer in Timer::all(id) {
             self.deadlines.clear(timer);
         }
+        self.end_leg(id, now);
         let Some(session) = self.sessions.remove(&id) else { return };
         self.kept_bytes -= session.counted_bytes;
         self.to_edge.push_back(ToEdge::Ended { session: id });
         let Some(room) = self.rooms.get_mut(&session.room) else { return };
         let gone = room.remove_session(id, session.participant);
         if room.is_empty() {
+            self.deadlines.clear(Timer::Calm(room.number));
+            self.media.forget_room(room.number);
             self.rooms.remove(&session.room);
         } else if gone.is_some_and(|member| member.is_present) {
             self.announce_leave(&session.room, session.participant, reason, now);
             self.appoint_successor(&session.room, now);
+            self.review_departure(&session.room, now);
         }
     }
 

@@ -1,15 +1,19 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use stoa_base_types::{ParticipantId, SessionId};
 
-use crate::message::{DocumentsGrant, Grants, MediaState, Participant, RoomState, Source, Topology, TopologyMode};
+use crate::message::{
+    DocumentsGrant, Grants, MediaState, Participant, RoomState, Source, Topology, TopologyMode, Track, TrackSource,
+};
 use crate::name::RoomName;
 use crate::seam::Rights;
 
 /// Who is in a room. Knows no sockets.
 #[derive(Debug)]
 pub(crate) struct Room {
+    /// The SFU's name for it; never used twice.
+    pub(crate) number: u64,
     topology: Topology,
     /// In order of arrival.
     members: Vec<Member>,
@@ -23,6 +27,28 @@ pub(crate) struct Room {
     pub(crate) invites_from: Duration,
     /// Whom a moderator sent out, while the room lasts.
     removed: VecDeque<Removed>,
+    /// What can be had from the SFU.
+    pub(crate) tracks: BTreeMap<u64, Published>,
+    /// Who speaks, as far as the SFU hears it.
+    pub(crate) speakers: Vec<ParticipantId>,
+}
+
+/// A track that can be had from the SFU.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) participant: ParticipantId,
+    pub(crate) leg: u64,
+    pub(crate) source: TrackSource,
+    pub(crate) codec: &'static str,
+    pub(crate) layers: u8,
+    pub(crate) is_muted: bool,
+}
+
+impl Published {
+    pub(crate) fn view(&self, id: u64) -> Track {
+        let Self { participant, source, layers, .. } = *self;
+        Track { id, participant, source, codec: self.codec.to_owned(), layers }
+    }
 }
 
 /// Somebody who may not come back: by identity where there are tokens, else by the id they can prove to have had.
@@ -102,25 +128,41 @@ impl Member {
 }
 
 impl Room {
-    pub(crate) const fn new(tokens_rule: bool) -> Self {
+    pub(crate) const fn new(number: u64, mode: TopologyMode, tokens_rule: bool) -> Self {
         Self {
-            topology: Topology { mode: TopologyMode::Mesh, epoch: 1 },
+            number,
+            topology: Topology { mode, epoch: 1 },
             members: Vec::new(),
             tokens_rule,
             is_locked: false,
             is_chat_on: true,
             invites_from: Duration::ZERO,
             removed: VecDeque::new(),
+            tracks: BTreeMap::new(),
+            speakers: Vec::new(),
         }
     }
 
-    pub(crate) fn state(&self, name: &RoomName) -> RoomState {
+    pub(crate) const fn mode(&self) -> TopologyMode {
+        self.topology.mode
+    }
+
+    /// Media takes another way from now on.
+    pub(crate) const fn change_mode(&mut self, mode: TopologyMode) -> Topology {
+        self.topology = Topology { mode, epoch: self.topology.epoch + 1 };
+        self.topology
+    }
+
+    /// The room as one participant is told it.
+    pub(crate) fn state(&self, name: &RoomName, whom: ParticipantId) -> RoomState {
+        let of_others = self.tracks.iter().filter(|(_, track)| track.participant != whom);
         RoomState {
             name: name.to_string(),
             topology: self.topology,
             locked: self.is_locked,
             chat_enabled: self.is_chat_on,
             participants: self.members.iter().filter(|member| member.is_present).map(Member::view).collect(),
+            tracks: of_others.map(|(id, track)| track.view(*id)).collect(),
         }
     }
 

@@ -5,6 +5,7 @@ use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
 use subtle::ConstantTimeEq;
 
 use crate::frame::Body;
+use crate::leg::Leg;
 use crate::name::RoomName;
 use crate::outbox::Outbox;
 use crate::rate::Bucket;
@@ -29,6 +30,16 @@ pub(crate) struct Session {
     last_cid: u64,
     replies: VecDeque<(u64, Body)>,
     chat: Option<Box<Chat>>,
+    media: Option<Box<Media>>,
+}
+
+/// What is kept of somebody who has or had a connection to the SFU.
+#[derive(Debug)]
+struct Media {
+    offers: Bucket,
+    leg: Option<Leg>,
+    /// The participant would be hidden by now if media did not flow.
+    is_overdue: bool,
 }
 
 /// What is kept of somebody who takes part in the chat.
@@ -55,7 +66,39 @@ impl Session {
             last_cid: 0,
             replies: VecDeque::new(),
             chat: None,
+            media: None,
         }
+    }
+
+    /// How fast the session makes offers to the SFU.
+    pub(crate) fn offer_bucket(&mut self, now: Instant) -> &mut Bucket {
+        let new = || Box::new(Media { offers: Bucket::new(now), leg: None, is_overdue: false });
+        &mut self.media.get_or_insert_with(new).offers
+    }
+
+    /// The connection to the SFU.
+    pub(crate) fn leg(&self) -> Option<&Leg> {
+        self.media.as_ref()?.leg.as_ref()
+    }
+
+    pub(crate) fn leg_mut(&mut self) -> Option<&mut Leg> {
+        self.media.as_mut()?.leg.as_mut()
+    }
+
+    /// Another connection takes the place of the present one, which is handed back. Only after [`Self::offer_bucket`].
+    pub(crate) fn set_leg(&mut self, leg: Option<Leg>) -> Option<Leg> {
+        std::mem::replace(&mut self.media.as_mut()?.leg, leg)
+    }
+
+    /// Notes whether the participant stays in sight for no other reason than that media flows.
+    pub(crate) fn set_overdue(&mut self, is_overdue: bool) {
+        if let Some(media) = &mut self.media {
+            media.is_overdue = is_overdue;
+        }
+    }
+
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.media.as_ref().is_some_and(|media| media.is_overdue)
     }
 
     /// For the next resume.

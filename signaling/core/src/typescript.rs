@@ -3,9 +3,10 @@
 use ts_rs::{Config, TS};
 
 use crate::message::{
-    Candidate, ChatEntry, ClientFrame, ClientMessage, Description, DescriptionKind, DocumentsGrant, ErrorCode, Grants,
-    IceServer, LeaveReason, MediaState, Participant, ParticipantRights, Resume, ResumeFailure, RoomState, ServerFrame,
-    ServerMessage, Source, Topology, TopologyMode, WireLimits,
+    Announcement, Candidate, ChatEntry, ClientFrame, ClientMessage, Description, DescriptionKind, DocumentsGrant,
+    ErrorCode, Grants, IceServer, LeaveReason, MediaState, Participant, ParticipantRights, Resume, ResumeFailure,
+    RoomState, ServerFrame, ServerMessage, Source, Topology, TopologyMode, Track, TrackSource, TrackWish, WireLimits,
+    Wish,
 };
 
 fn generated() -> String {
@@ -34,11 +35,16 @@ fn generated() -> String {
         Description,
         DescriptionKind,
         Candidate,
+        Announcement,
+        TrackSource,
+        TrackWish,
+        Wish,
         ServerFrame,
         ServerMessage,
         RoomState,
         Topology,
         TopologyMode,
+        Track,
         Participant,
         ParticipantRights,
         ChatEntry,

@@ -5,13 +5,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use stoa_base_types::{ConnectionId, SessionId};
 use stoa_signaling_core::message::{ChatEntry, IceServer};
-use stoa_signaling_core::{Action, ChatRequest, Command, Control, Event, Outgoing, Stats, WallClock};
+use stoa_signaling_core::{Action, ChatRequest, Command, Control, Event, MediaReport, Outgoing, Stats, WallClock};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 use tracing::info;
 
 use crate::mailbox::Mailbox;
-use crate::ports::{ChatLine, ChatLog, Done};
+use crate::ports::{ChatLine, ChatLog, Done, Media, MediaReports};
 
 /// What sockets tell the control loop.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct ControlLoop {
     /// What the chat's log answered; the core bounds how much is asked of it at a time.
     answers: mpsc::UnboundedReceiver<Command>,
     answer: mpsc::UnboundedSender<Command>,
+    media: Option<Arc<dyn Media>>,
+    media_reports: mpsc::Receiver<MediaReport>,
     /// Frames are put together here.
     scratch: Vec<u8>,
 }
@@ -42,14 +44,20 @@ type Ended = Arc<dyn Fn(SessionId) + Send + Sync>;
 
 impl ControlLoop {
     pub(crate) fn new(
-        control: Control,
+        mut control: Control,
         reports: mpsc::Receiver<Report>,
         chat: Option<Arc<dyn ChatLog>>,
+        media: Option<Arc<dyn Media>>,
         ended: Option<Ended>,
     ) -> Self {
         let (answer, answers) = mpsc::unbounded_channel();
+        let (media_report, media_reports) = mpsc::channel(MAX_MEDIA_REPORTS);
+        control.set_media(media.is_some());
+        if let Some(media) = &media {
+            media.report_to(MediaReports(media_report));
+        }
         let (mailboxes, scratch) = (HashMap::new(), Vec::new());
-        Self { control, reports, mailboxes, shown: None, chat, ended, answers, answer, scratch }
+        Self { control, reports, mailboxes, shown: None, chat, ended, answers, answer, media, media_reports, scratch }
     }
 
     /// Runs until every sender is gone.
@@ -67,6 +75,7 @@ impl ControlLoop {
                         self.take(report);
                     }
                 }
+                Some(report) = self.media_reports.recv() => self.take_media(report),
                 Some(answer) = self.answers.recv() => self.control.handle_command(answer, Instant::now()),
                 () = wait_until(due) => self.control.handle_timeout(Instant::now()),
             }
@@ -87,6 +96,18 @@ impl ControlLoop {
             self.mailboxes.remove(&connection);
         }
         self.control.handle_command(command, Instant::now());
+    }
+
+    fn take_media(&mut self, first: MediaReport) {
+        let mut next = Some(first);
+        for _ in 0..MAX_BATCH {
+            let Some(report) = next else { return };
+            self.control.handle_command(Command::Media(report), Instant::now());
+            next = self.media_reports.try_recv().ok();
+        }
+        if let Some(report) = next {
+            self.control.handle_command(Command::Media(report), Instant::now());
+        }
     }
 
     fn carry_out(&mut self) {
@@ -110,11 +131,19 @@ impl ControlLoop {
         while let Some(request) = self.control.poll_chat() {
             self.ask_log(request);
         }
+        self.order_media();
         while let Some(event) = self.control.poll_event() {
             if let (Event::SessionEnded { session }, Some(ended)) = (&event, &self.ended) {
                 ended(*session);
             }
             note(event);
+        }
+    }
+
+    fn order_media(&mut self) {
+        let requests: Vec<_> = std::iter::from_fn(|| self.control.poll_media()).collect();
+        if let Some(media) = self.media.as_ref().filter(|_| !requests.is_empty()) {
+            media.carry_out(requests);
         }
     }
 
@@ -189,5 +218,7 @@ fn gauge(name: &'static str, value: usize) {
 
 /// What is answered where chats are not kept.
 const NO_LOG: &str = "this server keeps no chats";
+/// Reports of the SFU that wait for the control loop; when it is full, whoever brings them waits.
+const MAX_MEDIA_REPORTS: usize = 4_096;
 /// So that timers are looked at between bursts.
 const MAX_BATCH: usize = 256;

@@ -17,7 +17,9 @@ mod stun_address;
 mod tls;
 
 pub use assets::{Asset, Assets};
-pub use ports::{BoxFuture, ChatLine, ChatLog, DocumentMessage, DocumentSocket, Documents, DocumentsEnd, Done};
+pub use ports::{
+    BoxFuture, ChatLine, ChatLog, DocumentMessage, DocumentSocket, Documents, DocumentsEnd, Done, Media, MediaReports,
+};
 pub use server::{Config, Server, StartError};
 pub use stun_address::{StunAddress, Turn};
 pub use tls::{TlsError, TlsFiles, acceptor};

@@ -1,5 +1,5 @@
-//! What the signaling socket is lent to: documents travel in its binary messages, and the chat is kept elsewhere. The parts that do
-//! it are joined to this one by whoever starts both.
+//! What the signaling socket is lent to: documents travel in its binary messages, the chat is kept elsewhere, and media goes through the SFU.
+//! The parts that do it are joined to this one by whoever starts both.
 
 use std::fmt;
 use std::future::Future;
@@ -8,8 +8,9 @@ use std::pin::Pin;
 use bytes::Bytes;
 use stoa_base_net::FrameWriter;
 use stoa_base_types::ParticipantId;
-use stoa_signaling_core::Bound;
 use stoa_signaling_core::message::{ChatEntry, DocumentsGrant};
+use stoa_signaling_core::{Bound, MediaReport, MediaRequest};
+use tokio::sync::mpsc;
 
 /// A future in a box.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -68,6 +69,28 @@ pub struct ChatLine {
     pub name: String,
     /// What.
     pub text: String,
+}
+
+/// Carries media by way of the server.
+pub trait Media: Send + Sync + fmt::Debug {
+    /// Says where reports go. Called once, before anything else.
+    fn report_to(&self, reports: MediaReports);
+
+    /// Carries requests out, in this order. Never waits.
+    fn carry_out(&self, requests: Vec<MediaRequest>);
+}
+
+/// Takes reports of the SFU in.
+#[derive(Debug, Clone)]
+pub struct MediaReports(pub(crate) mpsc::Sender<MediaReport>);
+
+impl MediaReports {
+    /// Hands a report over, waiting while too many are not looked at yet. False: nobody is interested any more. Not to be called by the
+    /// runtime's threads.
+    #[must_use]
+    pub fn tell(&self, report: MediaReport) -> bool {
+        self.0.blocking_send(report).is_ok()
+    }
 }
 
 /// Called once, from any thread.

@@ -20,7 +20,7 @@ use crate::control_loop::{ControlLoop, Report, wall_clock};
 use crate::http::{Site, router};
 use crate::listener::{Acceptor, Alive};
 use crate::origin::OriginPolicy;
-use crate::ports::{ChatLog, Documents};
+use crate::ports::{ChatLog, Documents, Media};
 use crate::stun_address::StunAddress;
 use crate::tls::{self, TlsError, TlsFiles};
 
@@ -48,6 +48,8 @@ pub struct Config {
     pub documents: Option<Arc<dyn Documents>>,
     /// Keeps the chats; without it nobody can write.
     pub chat: Option<Arc<dyn ChatLog>>,
+    /// Carries media; without it, media goes directly between participants in rooms of any size.
+    pub media: Option<Arc<dyn Media>>,
     /// Pages and endpoints of other parts.
     pub routes: Router,
     /// Renders the counters in Prometheus' text format.
@@ -121,7 +123,7 @@ impl Server {
         let mut control = Control::new(config.limits, config.keys, config.seed, wall_clock());
         control.set_turn(site.stun.turn.as_ref().map(|turn| turn.signer.clone()));
         let ended = site.stun.turn.as_ref().map(|turn| Arc::clone(&turn.ended));
-        let control = tokio::spawn(ControlLoop::new(control, inbox, config.chat, ended).run());
+        let control = tokio::spawn(ControlLoop::new(control, inbox, config.chat, config.media, ended).run());
         let router = router(Arc::clone(&site), config.routes);
         // A few more than sockets, for pages.
         let connections = Arc::new(Semaphore::new(config.limits.connections + SPARE_CONNECTIONS));

@@ -1,5 +1,6 @@
 //! Entering a room, and coming back.
 
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
 use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
@@ -9,7 +10,7 @@ use crate::close::CloseCode;
 use crate::frame::Body;
 use crate::message::{DocumentsGrant, ErrorCode, IceServer, LeaveReason, Resume, ResumeFailure, ServerMessage};
 use crate::name::RoomName;
-use crate::outbox::Lane;
+use crate::outbox::{Lane, StateKey};
 use crate::room::{Member, Room};
 use crate::seam::{Hello, Refusal, Rights, ToEdge};
 use crate::session::Session;
@@ -52,7 +53,13 @@ impl Owner {
         let tokens_rule = self.keys.asks_for_tokens();
         let session = SessionId::from_bits(self.random_bits());
         let fresh = ParticipantId::from_bits(self.random_bits());
-        let room = self.rooms.entry(hello.room.clone()).or_insert_with(|| Room::new(tokens_rule));
+        let room = match self.rooms.entry(hello.room.clone()) {
+            Entry::Occupied(room) => room.into_mut(),
+            Entry::Vacant(place) => {
+                let number = self.media.name_room(&hello.room);
+                place.insert(Room::new(number, self.media.first_mode(&self.limits), tokens_rule))
+            }
+        };
         // Whoever proves to have been here keeps their id, so that their links outlive a restart of the server.
         let proven = hello.proven.filter(|proven| room.member(proven.id).is_none());
         let participant = proven.map_or(fresh, |proven| proven.id);
@@ -83,8 +90,12 @@ impl Owner {
         let view = room.member(participant).map(Member::view);
         self.sessions.insert(session, Session::new(session, participant, hello.room.clone(), String::new()));
         self.watch_token(session, expires, now);
+        let topology = self.review_topology(&hello.room, now);
         self.bind(connection, session, None, false);
         self.welcome(session, hello.cid, Welcome::Fresh(failure), hello.ice_servers, now);
+        if let Some(topology) = topology {
+            self.broadcast(&hello.room, participant, Lane::Control, &topology, now);
+        }
         if let Some(participant_view) = view {
             let joined = Body::new(&ServerMessage::ParticipantJoined { participant: participant_view });
             self.broadcast(&hello.room, participant, Lane::Control, &joined, now);
@@ -172,10 +183,18 @@ impl Owner {
         let rights = std::mem::take(&mut hello.rights);
         self.watch_token(id, rights.expires, now);
         self.bind(connection, id, Some(resume.secret), !matches!(welcome, Welcome::Fresh(_)));
-        let (cid, ice_servers) = (hello.cid, std::mem::take(&mut hello.ice_servers));
+        let (cid, ice_servers, name) = (hello.cid, std::mem::take(&mut hello.ice_servers), hello.room.clone());
         // The client's own state comes first, so that a welcome with the room in it is up to date.
         let notice = self.show_again(participant, hello, rights);
+        let topology = self.review_topology(&name, now);
         self.welcome(id, cid, welcome, ice_servers, now);
+        self.review_media(&name, participant, now);
+        if let Some(topology) = topology {
+            self.broadcast(&name, participant, Lane::Control, &topology, now);
+            if matches!(welcome, Welcome::CaughtUp) {
+                self.push(id, Lane::Control, topology, now);
+            }
+        }
         if let Some((room, lane, body)) = notice {
             self.broadcast(&room, participant, lane, &body, now);
         }
@@ -202,7 +221,7 @@ impl Owner {
             }
             (true, before) if before != view => {
                 let body = Body::new(&ServerMessage::ParticipantChanged { participant: view });
-                Some((hello.room, Lane::State(id), body))
+                Some((hello.room, Lane::State(StateKey::Participant(id)), body))
             }
             (true, _) => None,
         }
@@ -212,6 +231,7 @@ impl Owner {
         let secret = format!("{:032x}{:032x}", self.random_bits(), self.random_bits());
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let before = session.bind(connection, secret, presented);
+        session.set_overdue(false);
         let (participant, room) = (session.participant, session.room.clone());
         let member = self.rooms.get(&room).and_then(|room| room.member(participant));
         let identity = member.and_then(|member| member.identity.clone());
@@ -262,10 +282,14 @@ impl Owner {
             grants,
             resumed,
             resume_failure,
-            room: is_whole.then(|| room.state(&session.room)),
+            room: is_whole.then(|| room.state(&session.room, session.participant)),
             ice_servers,
             limits: self.limits.on_the_wire(),
         };
+        let speakers = room.speakers_notice().filter(|_| is_whole);
         self.about_socket(id, cid, &message);
+        if let Some(speakers) = speakers {
+            self.push(id, Lane::State(StateKey::Speakers), speakers, now);
+        }
     }
 }

@@ -130,7 +130,7 @@ impl Owner {
         Ok(self.last_chat_request)
     }
 
-    fn place_of(&self, id: SessionId) -> Result<(RoomName, ParticipantId), Refusal> {
+    pub(super) fn place_of(&self, id: SessionId) -> Result<(RoomName, ParticipantId), Refusal> {
         let session = self.sessions.get(&id).ok_or_else(Refusal::unknown_participant)?;
         Ok((session.room.clone(), session.participant))
     }

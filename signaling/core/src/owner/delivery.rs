@@ -9,7 +9,7 @@ use crate::close::CloseCode;
 use crate::frame::Body;
 use crate::message::{LeaveReason, ServerMessage};
 use crate::name::RoomName;
-use crate::outbox::Lane;
+use crate::outbox::{Lane, StateKey};
 use crate::seam::{Departure, ToEdge};
 use crate::session::Session;
 
@@ -18,7 +18,7 @@ impl Owner {
         let member = self.rooms.get(room).and_then(|room| room.member(id));
         if let Some(member) = member.filter(|member| member.is_present) {
             let body = Body::new(&ServerMessage::ParticipantChanged { participant: member.view() });
-            self.broadcast(room, id, Lane::State(id), &body, now);
+            self.broadcast(room, id, Lane::State(StateKey::Participant(id)), &body, now);
         }
     }
 

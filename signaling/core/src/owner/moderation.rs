@@ -11,7 +11,7 @@ use crate::frame::Body;
 use crate::limits::milliseconds;
 use crate::message::{ErrorCode, LeaveReason, ServerMessage, Source};
 use crate::name::RoomName;
-use crate::outbox::Lane;
+use crate::outbox::{Lane, StateKey};
 use crate::room::Room;
 use crate::seam::{Rights, ToEdge};
 
@@ -32,6 +32,7 @@ impl Owner {
         for session in member.sessions.clone() {
             self.push(session, Lane::Control, body.clone(), now);
         }
+        self.review_media(room, whom, now);
         self.announce_change(room, whom, now);
         Ok(())
     }
@@ -136,6 +137,7 @@ impl Owner {
             if let Some(connection) = self.sessions.get(&id).and_then(|session| session.connection) {
                 self.to_edge.push_back(ToEdge::Documents { connection, documents });
             }
+            self.review_media(&room, participant, now);
             self.announce_change(&room, participant, now);
         }
         self.reply(id, cid, Ok(ServerMessage::Ok {}), now);
@@ -172,7 +174,7 @@ impl Owner {
         let Some(member) = room.member(id) else { return };
         let body = Body::new(&ServerMessage::ParticipantChanged { participant: member.view() });
         for session in room.sessions() {
-            self.push(session, Lane::State(id), body.clone(), now);
+            self.push(session, Lane::State(StateKey::Participant(id)), body.clone(), now);
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use stoa_base_types::{ParticipantId, SessionId};
 
 use super::Owner;
+use super::media::Offer;
 use crate::close::CloseCode;
 use crate::frame::Body;
 use crate::message::{ClientFrame, ClientMessage, ErrorCode, LeaveReason, MediaState, ServerMessage};
@@ -51,6 +52,14 @@ impl Owner {
             ClientMessage::Candidate { to, link, candidate } => {
                 let message = ServerMessage::Candidate { from: participant, link, candidate };
                 self.hand_over(&room, to, participant, &message, now)
+            }
+            ClientMessage::SfuOffer { connection, offer_id, sdp, tracks } => {
+                self.offer(id, Offer { connection, offer_id, sdp, tracks }, now)
+            }
+            ClientMessage::SfuWish { connection, wishes } => self.wish(id, connection, &wishes),
+            ClientMessage::SfuClose { connection } => {
+                self.close_leg(id, connection, now);
+                Ok(())
             }
         };
         self.reply(id, frame.cid, result.map(|()| ServerMessage::Ok {}), now);
@@ -105,6 +114,7 @@ impl Owner {
         if let Some(member) = self.rooms.get_mut(room).and_then(|room| room.member_mut(id)) {
             member.set_media(media);
         }
+        self.review_media(room, id, now);
         self.announce_change(room, id, now);
         Ok(())
     }
@@ -124,6 +134,11 @@ impl Owner {
             return Err(Refusal::unknown_participant());
         };
         let (body, sessions) = (Body::new(message), addressee.sessions.clone());
+        let most = self.limits.negotiation_bytes;
+        if body.len() > most {
+            let message = format!("what goes to another participant has at most {most} bytes");
+            return Err(Refusal(ErrorCode::TooLarge, message));
+        }
         // Whoever reads slowly is not thrown off by those who send fast; the sender waits.
         let half = self.limits.queue_bytes / 2;
         let is_behind =

@@ -21,7 +21,7 @@ fn client_frames_are_read_and_written_as_in_the_examples() {
         let read: ClientFrame = serde_json::from_value(frame.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(serde_json::to_value(&read).unwrap(), *frame, "{name}");
     }
-    assert_eq!(types(&examples).len(), 16, "an example of every type: {:?}", types(&examples));
+    assert_eq!(types(&examples).len(), 19, "an example of every type: {:?}", types(&examples));
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn server_frames_are_read_and_written_as_in_the_examples() {
         let read: ServerFrame = serde_json::from_value(frame.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(serde_json::to_value(&read).unwrap(), *frame, "{name}");
     }
-    assert_eq!(types(&examples).len(), 16, "an example of every type: {:?}", types(&examples));
+    assert_eq!(types(&examples).len(), 25, "an example of every type: {:?}", types(&examples));
 }
 
 #[test]

@@ -10,6 +10,7 @@ fn every_hostile_frame_gets_its_error_or_close_code() {
     let table: Vec<Value> = serde_json::from_str(include_str!("../../../testdata/hostile-frames.json")).unwrap();
     for case in table {
         let mut world = World::new(Limits::default());
+        world.control.set_media(true);
         let socket = if case["after_hello"] == true { world.enter("agora", "Ada").0 } else { world.open() };
         world.text(socket, case["text"].as_str().unwrap());
         let error = world.got(socket, "error").pop().unwrap_or_else(|| panic!("no error: {case}"));
@@ -26,9 +27,9 @@ fn large_frames_are_refused_by_stage() {
     world.text(early, &" ".repeat(16 * 1024 + 1));
     assert_eq!(world.closed[&early], CloseCode::TooLarge);
     let (late, _) = world.enter("agora", "Ada");
-    world.text(late, &format!("{{\"type\":\"ping\"{}}}", " ".repeat(63 * 1024)));
+    world.text(late, &format!("{{\"type\":\"ping\"{}}}", " ".repeat(255 * 1024)));
     assert_eq!(world.got(late, "pong").len(), 1);
-    world.text(late, &" ".repeat(64 * 1024 + 1));
+    world.text(late, &" ".repeat(256 * 1024 + 1));
     assert_eq!(world.closed[&late], CloseCode::TooLarge);
 }
 

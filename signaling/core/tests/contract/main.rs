@@ -7,4 +7,5 @@ mod hostile;
 mod resume;
 mod rights;
 mod rooms;
+mod sfu;
 mod support;

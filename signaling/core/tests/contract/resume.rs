@@ -43,7 +43,7 @@ fn somebody_lost_for_long_is_hidden_and_may_come_back() {
 
 #[test]
 fn whoever_comes_back_to_a_full_room_is_told_so() {
-    let mut world = World::new(Limits::default());
+    let mut world = World::new(Limits { room_participants: 2, ..Limits::default() });
     let (ada, adas) = world.enter("agora", "Ada");
     world.enter("agora", "Bob");
     world.break_socket(ada);

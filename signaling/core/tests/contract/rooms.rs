@@ -20,7 +20,7 @@ fn two_people_see_each_other() {
 
 #[test]
 fn a_third_person_is_told_in_words_that_the_room_is_full() {
-    let mut world = World::new(Limits::default());
+    let mut world = World::new(Limits { room_participants: 2, ..Limits::default() });
     let (ada, _) = world.enter("agora", "Ada");
     world.enter("agora", "Bob");
     let (third, _) = world.enter("agora", "Cyd");

@@ -110,7 +110,35 @@ link: number,
 /**
  * The candidate; `null` means that there are no more.
  */
-candidate: Candidate | null, });
+candidate: Candidate | null, } | { "type": "sfu_offer", 
+/**
+ * Chosen by the client, another for each `RTCPeerConnection`.
+ */
+connection: number, 
+/**
+ * Comes back with the answer.
+ */
+offer_id: number, 
+/**
+ * The session description.
+ */
+sdp: string, 
+/**
+ * What is sent in which media section: all of it, each time.
+ */
+tracks: Array<Announcement>, } | { "type": "sfu_wish", 
+/**
+ * As in `sfu_offer`; wishes end with it.
+ */
+connection: number, 
+/**
+ * Of the same room, not one's own.
+ */
+wishes: Array<TrackWish>, } | { "type": "sfu_close", 
+/**
+ * As in `sfu_offer`; ignored if it is not the present one.
+ */
+connection: number, });
 /**
  * What a client may say.
  */
@@ -214,7 +242,35 @@ link: number,
 /**
  * The candidate; `null` means that there are no more.
  */
-candidate: Candidate | null, };
+candidate: Candidate | null, } | { "type": "sfu_offer", 
+/**
+ * Chosen by the client, another for each `RTCPeerConnection`.
+ */
+connection: number, 
+/**
+ * Comes back with the answer.
+ */
+offer_id: number, 
+/**
+ * The session description.
+ */
+sdp: string, 
+/**
+ * What is sent in which media section: all of it, each time.
+ */
+tracks: Array<Announcement>, } | { "type": "sfu_wish", 
+/**
+ * As in `sfu_offer`; wishes end with it.
+ */
+connection: number, 
+/**
+ * Of the same room, not one's own.
+ */
+wishes: Array<TrackWish>, } | { "type": "sfu_close", 
+/**
+ * As in `sfu_offer`; ignored if it is not the present one.
+ */
+connection: number, };
 /**
  * Proof that a session is the client's own.
  */
@@ -323,6 +379,50 @@ sdp_m_line_index?: number,
  * The ICE generation it belongs to.
  */
 username_fragment?: string, };
+/**
+ * What a client sends in a media section of its offer.
+ */
+export type Announcement = { 
+/**
+ * The section's `a=mid`, at most 16 characters.
+ */
+mid: string, 
+/**
+ * What.
+ */
+source: TrackSource, };
+/**
+ * What a track carries.
+ */
+export type TrackSource = "microphone" | "camera" | "screen" | "screen_audio";
+/**
+ * What is wanted of a track.
+ */
+export type TrackWish = { 
+/**
+ * Which.
+ */
+track: number, 
+/**
+ * What of it; `null`: nothing any more, and its media section is free for another.
+ */
+wish: Wish | null, };
+/**
+ * How a track is wanted.
+ */
+export type Wish = { 
+/**
+ * The largest size there is use for, 0 is the smallest; absent: the best.
+ */
+layer?: number, 
+/**
+ * Nothing is to come for now; the media section is kept.
+ */
+paused?: boolean, 
+/**
+ * Tracks with a higher one get bandwidth first.
+ */
+priority?: number, };
 /**
  * A frame from the server: the envelope and one message.
  */
@@ -467,7 +567,75 @@ link: number,
 /**
  * The candidate; `null` means that there are no more.
  */
-candidate: Candidate | null, } | { "type": "reconnect", 
+candidate: Candidate | null, } | { "type": "topology_changed", 
+/**
+ * The new way.
+ */
+topology: Topology, } | { "type": "sfu_answer", 
+/**
+ * As in the offer.
+ */
+connection: number, 
+/**
+ * As in the offer.
+ */
+offer_id: number, 
+/**
+ * The session description.
+ */
+sdp: string, } | { "type": "sfu_refused", 
+/**
+ * As in the offer.
+ */
+connection: number, 
+/**
+ * As in the offer.
+ */
+offer_id: number, 
+/**
+ * For people: why.
+ */
+message: string, } | { "type": "sfu_slots", 
+/**
+ * As in the offer.
+ */
+connection: number, 
+/**
+ * For sound.
+ */
+audio: number, 
+/**
+ * For pictures.
+ */
+video: number, } | { "type": "sfu_seated", 
+/**
+ * As in the offer.
+ */
+connection: number, 
+/**
+ * What.
+ */
+track: number, 
+/**
+ * Where.
+ */
+mid: string, } | { "type": "sfu_closed", 
+/**
+ * As in the offer.
+ */
+connection: number, } | { "type": "track_published", 
+/**
+ * What.
+ */
+track: Track, } | { "type": "track_ended", 
+/**
+ * Which.
+ */
+track: number, } | { "type": "speakers", 
+/**
+ * Nobody, if empty.
+ */
+participants: Array<string>, } | { "type": "reconnect", 
 /**
  * How long to wait, in milliseconds; spread over the clients.
  */
@@ -607,7 +775,75 @@ link: number,
 /**
  * The candidate; `null` means that there are no more.
  */
-candidate: Candidate | null, } | { "type": "reconnect", 
+candidate: Candidate | null, } | { "type": "topology_changed", 
+/**
+ * The new way.
+ */
+topology: Topology, } | { "type": "sfu_answer", 
+/**
+ * As in the offer.
+ */
+connection: number, 
+/**
+ * As in the offer.
+ */
+offer_id: number, 
+/**
+ * The session description.
+ */
+sdp: string, } | { "type": "sfu_refused", 
+/**
+ * As in the offer.
+ */
+connection: number, 
+/**
+ * As in the offer.
+ */
+offer_id: number, 
+/**
+ * For people: why.
+ */
+message: string, } | { "type": "sfu_slots", 
+/**
+ * As in the offer.
+ */
+connection: number, 
+/**
+ * For sound.
+ */
+audio: number, 
+/**
+ * For pictures.
+ */
+video: number, } | { "type": "sfu_seated", 
+/**
+ * As in the offer.
+ */
+connection: number, 
+/**
+ * What.
+ */
+track: number, 
+/**
+ * Where.
+ */
+mid: string, } | { "type": "sfu_closed", 
+/**
+ * As in the offer.
+ */
+connection: number, } | { "type": "track_published", 
+/**
+ * What.
+ */
+track: Track, } | { "type": "track_ended", 
+/**
+ * Which.
+ */
+track: number, } | { "type": "speakers", 
+/**
+ * Nobody, if empty.
+ */
+participants: Array<string>, } | { "type": "reconnect", 
 /**
  * How long to wait, in milliseconds; spread over the clients.
  */
@@ -635,7 +871,11 @@ chat_enabled: boolean,
 /**
  * Everybody present in order of arrival, the client itself included.
  */
-participants: Array<Participant>, };
+participants: Array<Participant>, 
+/**
+ * What can be had from the SFU.
+ */
+tracks?: Array<Track>, };
 /**
  * How media travels in a room; only the room's owner changes it.
  */
@@ -651,7 +891,31 @@ epoch: number, };
 /**
  * The ways that media may take.
  */
-export type TopologyMode = "mesh";
+export type TopologyMode = "mesh" | "sfu";
+/**
+ * Something that can be had from the SFU.
+ */
+export type Track = { 
+/**
+ * Unique on this server while it runs.
+ */
+id: number, 
+/**
+ * Whose.
+ */
+participant: string, 
+/**
+ * What.
+ */
+source: TrackSource, 
+/**
+ * As in `a=rtpmap`, in lower case.
+ */
+codec: string, 
+/**
+ * How many sizes there are to choose from; 1 without simulcast.
+ */
+layers: number, };
 /**
  * A participant as the others see them.
  */
