@@ -88,6 +88,17 @@ export const MoonIcon = shape('M20.5 14A8.7 8.7 0 0 1 10 3.5 8.7 8.7 0 1 0 20.5 
 export const SystemIcon = shape(
   'M4 4h16a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V5a1 1 0 0 1 1-1zM8 20h8M12 16v4',
 );
+export const ScreenIcon = shape(
+  'M4 4h16a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V5a1 1 0 0 1 1-1zM12 13V7.5M9.2 10L12 7.2l2.8 2.8M8 20h8',
+);
+export const ScreenStopIcon = shape(
+  'M4 4h16a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V5a1 1 0 0 1 1-1zM9.7 7.7l4.6 4.6M14.3 7.7l-4.6 4.6M8 20h8',
+);
+export const PinIcon = shape('M9 3.5h6M10 3.5v6.2l-3.2 3.8v1.5h10.4v-1.5L14 9.7V3.5M12 15v6');
+export const SpeakingIcon = shape('M4 10v4M8 7v10M12 4v16M16 7v10M20 10v4');
+export const BackIcon = shape('M14.5 6l-6 6 6 6');
+export const ForwardIcon = shape('M9.5 6l6 6-6 6');
+export const DownIcon = shape('M6 9.5l6 6 6-6');
 export const ArrowIcon = shape('M4.5 12h15M13 5.5l6.5 6.5-6.5 6.5');
 export const ServerIcon = shape(
   'M4 4h16a1 1 0 0 1 1 1v5a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V5a1 1 0 0 1 1-1zM4 13h16a1 1 0 0 1 1 1v5a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1v-5a1 1 0 0 1 1-1zM7 7.5h.01M7 16.5h.01',

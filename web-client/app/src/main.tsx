@@ -10,6 +10,7 @@ import './styles/tokens.css';
 import './styles/base.css';
 import './styles/pages.css';
 import './styles/call.css';
+import './styles/stage.css';
 import './styles/people.css';
 
 function App() {

@@ -1,10 +1,25 @@
-/** Every word that the app says, in English. Functions take care of plurals and of names inside sentences. */
+/**
+ * Every word that the app says, in English; those of parts that are loaded later are in `later-text.ts`. Functions take
+ * care of plurals and of names inside sentences.
+ */
 import type { DeviceErrorCode, StoaErrorCode } from '@stoa/client';
 import type { RoomNameProblem } from './room-name';
 
 export type DeviceKind = 'microphone' | 'camera';
 
 const list = new Intl.ListFormat('en', { type: 'conjunction' });
+
+/** More names than this are not said one by one. */
+const SAID_NAMES = 3;
+
+/** Such as "Ada, Bob, and 4 others". */
+function people(names: readonly string[]): string {
+  if (names.length <= SAID_NAMES) return list.format(names);
+  const said = names.slice(0, SAID_NAMES - 1);
+  return list.format([...said, `${names.length - said.length} others`]);
+}
+
+const are = (names: readonly string[]): string => (names.length === 1 ? 'is' : 'are');
 
 const moment = new Intl.DateTimeFormat('en', {
   weekday: 'long',
@@ -22,15 +37,6 @@ const deviceNames = (kinds: readonly DeviceKind[]): string =>
   kinds.length > 1 ? 'camera and microphone' : (kinds[0] ?? 'camera');
 
 const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1);
-
-const clock = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-const day = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short' });
-
-/** The time, with the day unless it is today. */
-function chatMoment(date: Date): string {
-  const isToday = date.toDateString() === new Date().toDateString();
-  return isToday ? clock.format(date) : `${day.format(date)}, ${clock.format(date)}`;
-}
 
 /** What went wrong, why, and what mends it. */
 export interface Problem {
@@ -130,8 +136,8 @@ const roomProblems: Record<StoaErrorCode, Problem> = {
     fix: 'Choose a shorter name without special characters.',
   },
   room_full: {
-    title: 'This room is full: it holds 2 people for now.',
-    why: 'Everybody that fits is already there.',
+    title: 'This room is full',
+    why: 'As many people are in it as the server allows in one room.',
     fix: 'Try again when somebody has left, or start another room.',
   },
   server_full: {
@@ -205,13 +211,21 @@ const roomProblems: Record<StoaErrorCode, Problem> = {
     why: 'It lacks the technique for calls (WebRTC), or it is switched off.',
     fix: 'Use a current version of Firefox, Chrome, Edge or Safari.',
   },
-};
-
-/** Why the socket of a document was closed for good. */
-const documentFailures: Readonly<Record<number, string>> = {
-  4401: 'This document needs an access link: open it with the complete link that you were given.',
-  4403: 'You may not read this document.',
-  4404: 'The server does not accept the name of this document.',
+  screen_denied: {
+    title: 'Your screen is not shared',
+    why: 'Nothing was chosen, or the browser may not see the screen.',
+    fix: "If it does not ask, allow the browser to record the screen in your system's privacy settings.",
+  },
+  screen_unsupported: {
+    title: 'This browser cannot share a screen',
+    why: 'It lacks the technique for it.',
+    fix: 'Use a current browser on a computer.',
+  },
+  screen_failed: {
+    title: 'Your screen could not be shared',
+    why: 'The browser could not record what you chose.',
+    fix: 'Try again, or choose another window.',
+  },
 };
 
 export const text = {
@@ -236,7 +250,7 @@ export const text = {
     points: [
       {
         title: 'Call',
-        body: 'Picture and sound are encrypted and go directly between browsers wherever possible. No account, nothing to install.',
+        body: 'Picture and sound are encrypted. A few people talk from browser to browser, more through your server. No account, nothing to install.',
       },
       {
         title: 'Live note',
@@ -331,29 +345,35 @@ export const text = {
     copied: 'Link copied',
     copyFailed: 'The link could not be copied. It is in the address bar.',
     deviceTrouble: (titles: readonly string[]) => `${titles.join('. ')}. “Devices” tells what helps.`,
-    joined: (name: string) => `${name} joined.`,
-    left: (name: string) => `${name} left.`,
-    wasRemoved: (name: string) => `${name} was removed by a moderator.`,
-    lost: (name: string) => `${name} lost the connection and is gone.`,
+    joined: (names: readonly string[]) => `${people(names)} joined.`,
+    left: (names: readonly string[]) => `${people(names)} left.`,
+    wasRemoved: (names: readonly string[]) =>
+      `${people(names)} ${names.length === 1 ? 'was' : 'were'} removed by a moderator.`,
+    lost: (names: readonly string[]) => `${people(names)} lost the connection and ${are(names)} gone.`,
     entered: (room: string, others: readonly string[]) =>
       others.length === 0
         ? `You are in room ${room}. Nobody else is here yet.`
-        : `You are in room ${room} with ${list.format(others)}.`,
-    linkUp: (name: string) => `Connected with ${name}.`,
-    linkInterrupted: (name: string) => `Connection with ${name} interrupted, repairing.`,
-    linkLost: (name: string) => `No connection with ${name}, trying again.`,
-    signalLost: (name: string) => `${name} is reconnecting.`,
+        : `You are in room ${room} with ${people(others)}.`,
+    linkUp: (names: readonly string[]) => `Connected with ${people(names)}.`,
+    linkInterrupted: (names: readonly string[]) => `Connection with ${people(names)} interrupted, repairing.`,
+    linkLost: (names: readonly string[]) => `No connection with ${people(names)}, trying again.`,
+    signalLost: (names: readonly string[]) => `${people(names)} ${are(names)} reconnecting.`,
     renamed: (before: string, after: string) => `${before} is now ${after}.`,
-    moderates: (name: string) => `${name} is a moderator now.`,
+    moderates: (names: readonly string[]) =>
+      `${people(names)} ${names.length === 1 ? 'is a moderator' : 'are moderators'} now.`,
+    shares: (names: readonly string[]) =>
+      names.length === 1 ? `${people(names)} shares a screen.` : `${people(names)} share their screens.`,
+    sharesNoMore: (names: readonly string[]) => `${people(names)} stopped sharing.`,
     youModerate: 'You are a moderator now.',
     microphoneOn: 'Microphone on',
     cameraIsOn: 'Camera on',
     locked: 'Locked',
     nowLocked: 'The room is locked: newcomers need an invitation.',
     nowUnlocked: 'The room is open: whoever has the link can enter.',
-    switchedOff: (by: string | null, what: string) =>
-      `${by ?? 'A moderator'} switched off your ${what}. You can switch it on again.`,
-    source: { microphone: 'microphone', camera: 'camera', screen: 'screen' },
+    switchedOff: (by: string | null, what: 'microphone' | 'camera' | 'screen') =>
+      what === 'screen'
+        ? `${by ?? 'A moderator'} stopped the sharing of your screen. You can share it again.`
+        : `${by ?? 'A moderator'} switched off your ${what}. You can switch it on again.`,
     mayNotSend: (what: readonly string[]) =>
       `You take part as a listener: in this room you may not send ${what.join(' or ')}.`,
     sound: 'sound',
@@ -361,56 +381,51 @@ export const text = {
     dismiss: 'Dismiss',
     talkingMuted: 'You are muted. Press M to speak.',
     talkingMutedNoKeys: 'You are muted. The others cannot hear you.',
-    direct: 'Direct',
-    relayed: 'Relayed',
-    linked: 'Connected',
+    path: {
+      direct: 'Direct',
+      relayed: 'Relayed',
+      server: 'Through the server',
+      'server-relayed': 'Through the server, relayed',
+      unknown: 'Connected',
+    },
     pathHint: {
       direct: 'Picture and sound go straight from browser to browser.',
       relayed: 'Picture and sound go through the server, still encrypted.',
+      server: 'Picture and sound go to the server, which passes them on to everybody. Both ways are encrypted.',
+      'server-relayed': 'Picture and sound go to the server through a relay, and from there to everybody, encrypted.',
       unknown: 'Which way picture and sound take is being found out.',
     },
+    speaking: 'Speaking',
+    pinned: 'Pinned',
+    pin: (name: string): Named => ['Pin ', name, ''],
+    unpin: (name: string): Named => ['Unpin ', name, ''],
+    pages: 'Pages of people',
+    page: (page: number, pages: number) => `Page ${page} of ${pages}`,
+    pageBefore: 'Previous page',
+    pageAfter: 'Next page',
     volume: (name: string) => `Volume of ${name}`,
     volumeText: (percent: number) => (percent === 0 ? 'silenced for you alone' : `${percent} %`),
     options: (name: string) => `Options for ${name}`,
   },
 
+  screen: {
+    share: 'Share screen',
+    stop: 'Stop sharing',
+    short: 'Screen',
+    of: (name: string) => `${name}'s screen`,
+    waiting: 'The screen is on its way…',
+    isShared: 'Everybody in the room sees your screen.',
+    isSharedNoMore: 'Your screen is not shared any more.',
+  },
+
   people: {
     open: 'People',
     close: 'Close list',
-    moderator: 'Moderator',
-    // Where the name stands in the words of a button. On the button itself it is heard but not seen: it stands above.
-    silence: (name: string): Named => ['Silence ', name, ''],
-    stopCamera: (name: string): Named => ['Stop ', `${name}'s`, ' camera'],
-    remove: (name: string): Named => ['Remove ', name, ''],
-    silenced: (name: string) => `${name}'s microphone was switched off.`,
-    cameraStopped: (name: string) => `${name}'s camera was switched off.`,
-    confirmRemove: (name: string) => `Remove ${name} from the room?`,
-    confirmRemoveBody: 'They are sent out at once. To keep them from coming back by the link, lock the room too.',
-    confirm: 'Yes, remove',
-    cancel: 'Cancel',
-    lock: 'Lock room',
-    unlock: 'Unlock room',
-    isLocked: 'Newcomers need an invitation.',
-    isOpen: 'Whoever has the link can enter.',
-    invite: 'Create invitation',
+    loading: 'Opening the list…',
+    loadFailed: 'The list could not be loaded.',
     failed: 'That did not work. Try again.',
     forbidden: 'That was refused: you are not a moderator any more.',
     slowDown: 'That was too much at once. Wait a moment, then try again.',
-  },
-
-  invitation: {
-    heading: 'Create invitation',
-    body: 'Whoever opens the link can enter this room, even while it is locked, until the invitation expires.',
-    expiry: 'Expires after',
-    choices: { hour: '1 hour', day: '1 day', week: '7 days' },
-    create: 'Create and copy',
-    creating: 'Creating…',
-    link: 'Invitation link',
-    copy: 'Copy invitation',
-    copied: 'Invitation copied.',
-    notCopied: 'It could not be copied by itself: select the link and copy it.',
-    until: (moment: string) => `It works until ${moment}.`,
-    close: 'Close',
   },
 
   shortcuts: {
@@ -425,6 +440,7 @@ export const text = {
       microphone: 'Switch the microphone off or on',
       talk: 'Hold to speak while you are muted',
       camera: 'Switch the camera off or on',
+      screen: 'Share your screen, or stop',
       note: 'Show or hide the note',
       people: 'Show or hide the list of people',
       chat: 'Show or hide the chat',
@@ -504,75 +520,18 @@ export const text = {
     open: 'Chat',
     close: 'Close chat',
     unread: (count: number) => (count === 1 ? '1 new message' : `${count} new messages`),
-    lines: 'Messages',
-    earlier: 'Earlier messages',
-    notLoaded: 'Earlier messages could not be loaded.',
-    none: 'Nobody has written anything yet.',
-    message: 'Message',
-    hint: 'Enter sends, Shift and Enter begin a new line.',
-    send: 'Send',
-    sending: 'Sending…',
     loading: 'Opening the chat…',
     loadFailed: 'The chat could not be loaded.',
-    isOff: 'A moderator switched the chat off.',
-    mayWrite: 'People may write here',
-    unavailable: 'The server cannot keep messages at the moment. Try again in a minute.',
-    forbidden: 'You may not write in this room.',
-    notSent: 'That could not be sent. Try again.',
     came: (name: string, words: string) => `${name} wrote: ${words.length > 200 ? `${words.slice(0, 200)}…` : words}`,
-    moment: chatMoment,
   },
 
   document: {
-    title: (doc: string) => `${doc} · Stoa`,
     loading: 'Opening the document…',
     loadFailed: 'The document page could not be loaded.',
-    nobody: 'Somebody',
-    here: 'Who is here',
-    openRoom: 'Open the room',
-    failed: (code: number): string => documentFailures[code] ?? 'The server does not serve this document.',
   },
 
   history: {
     open: 'History',
-    heading: 'History of the note',
-    close: 'Close',
     loadFailed: 'The history could not be loaded.',
-    loading: 'Loading…',
-    none: 'There are no versions yet.',
-    chooseOne: 'Choose a version to see what the note was then.',
-    name: 'Name (may be left out)',
-    save: 'Save this version',
-    saved: 'The version was saved.',
-    earlier: 'Earlier versions',
-    moment: momentWords,
-    automatic: 'automatic',
-    by: (name: string) => `by ${name}`,
-    show: 'Show',
-    shows: { changes: 'Changes since then', text: 'The text then' },
-    legend: 'Underlined: written since then. Struck through: deleted since then.',
-    change: { inserted: '[written]', deleted: '[deleted]' },
-    same: 'Nothing has changed since then.',
-    empty: 'The note was empty.',
-    restore: 'Restore',
-    beforeRestoring: 'Before restoring',
-    restored: 'The note is as it was then. You can undo this.',
-    rename: 'Rename',
-    newName: 'New name of the version',
-    renamed: 'The version was renamed.',
-    remove: 'Delete',
-    confirmRemove: 'Yes, delete',
-    removed: 'The version was deleted.',
-    cancel: 'Cancel',
-    exportUpdate: 'Download as Yjs update',
-    problem: {
-      unreachable: 'The server does not answer. Try again.',
-      forbidden: 'You may not do that with this note.',
-      gone: 'There is no such version any more, or nothing was ever written here.',
-      slowDown: 'That was too much at once. Wait a moment, then try again.',
-      tooMany: 'There are too many versions: delete one first.',
-      full: "The server's disk is full or does not answer: it keeps no new versions at the moment.",
-      other: 'That did not work. Try again.',
-    },
   },
 };

@@ -22,6 +22,7 @@ describe('keys', () => {
     ['m', 'microphone'],
     ['M', 'microphone'],
     ['v', 'camera'],
+    ['s', 'screen'],
     ['n', 'note'],
     ['p', 'people'],
     ['t', 'chat'],

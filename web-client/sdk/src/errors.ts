@@ -17,7 +17,10 @@ export type StoaErrorCode =
   | 'unreachable'
   | 'aborted'
   | 'closed'
-  | 'unsupported_browser';
+  | 'unsupported_browser'
+  | 'screen_denied'
+  | 'screen_unsupported'
+  | 'screen_failed';
 
 /** Whether the same attempt may succeed later without the user changing anything. */
 const RETRYABLE: Record<StoaErrorCode, boolean> = {
@@ -39,6 +42,9 @@ const RETRYABLE: Record<StoaErrorCode, boolean> = {
   aborted: true,
   closed: true,
   unsupported_browser: false,
+  screen_denied: true,
+  screen_unsupported: false,
+  screen_failed: true,
 };
 
 /** An error of the room or of the way to the server. */

@@ -49,6 +49,11 @@ export class Listeners {
     };
   }
 
+  /** Whether nobody listens. */
+  get isEmpty(): boolean {
+    return this.#listeners.size === 0;
+  }
+
   /** Tells everybody. */
   notify(): void {
     for (const listener of [...this.#listeners]) {

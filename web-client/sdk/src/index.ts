@@ -13,6 +13,8 @@ export { join } from './join';
 export type { JoinOptions } from './join';
 export { Room } from './room';
 export type { Invitation, RoomEvents, RoomSnapshot, RoomStatus } from './room';
+export type { Limitation, TrackStats, TrackStatsSource } from './stats';
+export type { PictureSource, Tile, TileQuality } from './tiles';
 export type { LinkStatus, ParticipantId, ParticipantView } from './roster';
 export type {
   ChatEntry,
@@ -22,4 +24,5 @@ export type {
   MediaState,
   ParticipantRights,
   Source,
+  TopologyMode,
 } from './signal/wire';

@@ -3,6 +3,7 @@ import type { StoaErrorCode } from './errors';
 import { Mesh } from './link/mesh';
 import { LocalMedia } from './media/local-media';
 import { publishedState, Room } from './room';
+import type { MediaDrivers } from './room-media';
 import { SignalConnection } from './signal/connection';
 import type { Welcome } from './signal/effects';
 import type { Source } from './signal/wire';
@@ -26,6 +27,8 @@ export interface JoinOptions {
   readonly token?: string | (() => string | Promise<string>);
   /** The own devices; absent: joins without devices. */
   readonly media?: LocalMedia;
+  /** How pictures go to the server's SFU, if the browser can; VP8, which every browser can, if absent. */
+  readonly codec?: 'vp8' | 'h264' | 'vp9' | 'av1';
   /** Aborts the join; of no meaning once it is resolved. */
   readonly signal?: AbortSignal;
 }
@@ -35,6 +38,14 @@ const joins = new WeakMap<JoinOptions, Promise<Room>>();
 
 /** Before the welcome tells what is granted, everything is taken to be. */
 const EVERYTHING: readonly Source[] = ['microphone', 'camera', 'screen'];
+
+const MEDIA_DRIVERS: MediaDrivers = {
+  createMesh: (handlers) => new Mesh(handlers),
+  loadLeg: async () => {
+    const { SfuLeg } = await import('./sfu/leg');
+    return (legOptions) => new SfuLeg(legOptions);
+  },
+};
 
 /** After these the same session may still be taken up by another attempt. */
 const PASSING: ReadonlySet<StoaErrorCode> = new Set(['unreachable', 'server_full', 'rate_limited']);
@@ -113,8 +124,9 @@ function connect(options: JoinOptions, saved: SavedSession | null, memory: TabMe
       } else if (event.kind === 'welcomed') {
         signal?.removeEventListener('abort', abort);
         const generations = generationsFor(event.welcome, saved);
-        const createMesh = (handlers: ConstructorParameters<typeof Mesh>[0]) => new Mesh(handlers);
-        joined = new Room({ connection, createMesh, memory }, media, published, event.welcome, generations);
+        const { codec } = options;
+        const roomOptions = { published, generations, ...(codec === undefined ? {} : { codec }) };
+        joined = new Room({ connection, media: MEDIA_DRIVERS, memory }, media, event.welcome, roomOptions);
         resolve(joined);
       } else if (event.kind === 'failed') {
         signal?.removeEventListener('abort', abort);

@@ -3,13 +3,29 @@ import { Chat } from './chat';
 import type { DocumentsPort } from './documents/port';
 import { StoaError } from './errors';
 import { Emitter, Listeners } from './events';
-import type { Mesh, MeshHandlers } from './link/mesh';
+import type { LocalTracks } from './link/local-tracks';
 import type { LocalMedia } from './media/local-media';
+import { isMediaMessage, RoomMedia } from './room-media';
+import type { MediaDrivers } from './room-media';
 import { Roster } from './roster';
-import type { LinkView, ParticipantId, ParticipantView } from './roster';
+import type { TrackStats, TrackStatsSource } from './stats';
+import type { TrackStatistics } from './track-stats';
+import type { PictureCodec } from './sfu/publication';
+import type { SpeakerMeter } from './speakers';
+import type { PictureSource, Tile, TileQuality } from './tiles';
+import type { LinkView, ParticipantId, ParticipantView, PathView } from './roster';
 import type { SignalConnection, SignalEvent } from './signal/connection';
 import type { RoomMessage, Welcome } from './signal/effects';
-import type { ChatEntry, Grants, LeaveReason, MediaState, Participant, RoomState, Source } from './signal/wire';
+import type {
+  ChatEntry,
+  Grants,
+  LeaveReason,
+  MediaState,
+  Participant,
+  RoomState,
+  Source,
+  TopologyMode,
+} from './signal/wire';
 import type { TabMemory } from './signal/tab-memory';
 
 /** How a room stands. `left` and `failed` are final. */
@@ -32,6 +48,10 @@ export interface RoomSnapshot {
   readonly grants: Grants;
   /** Whether oneself may mute, remove, lock and invite now. */
   readonly moderator: boolean;
+  /** How media travels: directly between all, or by way of the server. */
+  readonly topology: TopologyMode;
+  /** Who speaks now, the loudest first. */
+  readonly speakers: readonly ParticipantId[];
   /** Why the status is `failed`. */
   readonly error: StoaError | null;
 }
@@ -61,14 +81,20 @@ export interface RoomDrivers {
   readonly connection: Pick<SignalConnection, 'request' | 'leave' | 'setLinksHealthy'> & {
     readonly documents: DocumentsPort;
   };
-  readonly createMesh: (handlers: MeshHandlers) => RoomMesh;
+  readonly media: MediaDrivers;
   readonly memory: Pick<TabMemory, 'keep' | 'forget'>;
 }
 
-/** The links of a room. */
-export type RoomMesh = Pick<Mesh, keyof Mesh>;
+/** What a room starts with. */
+export interface RoomOptions {
+  /** What `hello` said. */
+  readonly published: MediaState;
+  /** Generations of the links before the page was loaded anew. */
+  readonly generations?: Readonly<Record<ParticipantId, number>>;
+  readonly codec?: PictureCodec;
+}
 
-const NO_LINK: Omit<LinkView, 'stream'> = { link: 'none', path: 'unknown' };
+const NO_LINK: PathView = { link: 'none', path: 'unknown' };
 
 /** A joined room: the only place that ties signaling, links and devices together. Made by `join`. */
 export class Room {
@@ -80,41 +106,43 @@ export class Room {
   readonly documents: DocumentsPort;
   readonly #connection: RoomDrivers['connection'];
   readonly #memory: RoomDrivers['memory'];
-  readonly #mesh: RoomMesh;
+  readonly #ways: RoomMedia;
+  /** Null until its code is there, and after the end. */
+  #meter: SpeakerMeter | null = null;
   readonly #roster: Roster;
   readonly #listeners = new Listeners();
   readonly #events = new Emitter<RoomEvents>();
   readonly #unsubscribeMedia: () => void;
+  #statistics: Promise<TrackStatistics> | null = null;
   #welcome: Welcome;
   #published: MediaState;
   #state: RoomSnapshot;
 
-  /**
-   * Not for apps: use `join`. `published` is what `hello` said; `generations` those of the links before a reload.
-   */
-  constructor(
-    drivers: RoomDrivers,
-    media: LocalMedia,
-    published: MediaState,
-    welcome: Welcome,
-    generations: Readonly<Record<ParticipantId, number>> = {},
-  ) {
+  /** Not for apps: use `join`. */
+  constructor(drivers: RoomDrivers, media: LocalMedia, welcome: Welcome, options: RoomOptions) {
     this.media = media;
     this.#connection = drivers.connection;
     this.documents = drivers.connection.documents;
     this.chat = new Chat((message) => this.#connection.request(message));
     this.chat.on('chat', (entry) => this.#events.emit('chat', entry));
     this.#memory = drivers.memory;
-    this.#published = published;
+    this.#published = options.published;
     this.#welcome = welcome;
     const room = roomOf(welcome);
     this.#roster = new Roster(welcome.participant, room);
-    this.#mesh = drivers.createMesh({
-      sendDescription: (to, link, description) => this.#request({ type: 'description', to, link, description }),
-      sendCandidate: (to, link, candidate) => this.#request({ type: 'candidate', to, link, candidate }),
-      changed: () => this.#refresh(),
-      generationChanged: () => this.#remember(),
-    });
+    this.#ways = new RoomMedia(
+      drivers.media,
+      {
+        request: (message) => this.#connection.request(message),
+        sendDescription: (to, link, description) => this.#request({ type: 'description', to, link, description }),
+        sendCandidate: (to, link, candidate) => this.#request({ type: 'candidate', to, link, candidate }),
+        generationChanged: () => this.#remember(),
+        changed: () => this.#refresh(),
+      },
+      options.codec ?? 'vp8',
+    );
+    // Without it nobody is marked as a speaker in a mesh, and no more.
+    this.#createMeter().catch(() => undefined);
     this.#state = {
       status: 'connected',
       room: room.name,
@@ -124,11 +152,13 @@ export class Room {
       locked: room.locked,
       grants: welcome.grants,
       moderator: welcome.grants.moderate,
+      topology: 'mesh',
+      speakers: [],
       error: null,
     };
     this.#unsubscribeMedia = media.subscribe(() => this.#handleMedia());
-    this.#mesh.setSelf(welcome.participant, welcome.ice_servers);
-    this.#mesh.goOnAfter(generations);
+    this.#ways.goOnAfter(options.generations ?? {});
+    this.#ways.handleWelcome(welcome);
     this.#handleMedia();
     this.#sync();
     this.#remember();
@@ -202,14 +232,39 @@ export class Room {
     this.#end('left', null);
   }
 
-  /** The byte channel to every linked participant; always the same object. */
+  /** The byte channel to the others; always the same object. */
   channel(_label: 'docs'): RoomChannel {
-    return this.#mesh.channel;
+    return this.#ways.channel;
   }
 
-  /** WebRTC statistics of a link, for tests and "stats for nerds"; null: there is no such link. */
+  /**
+   * How large a picture is shown, in device pixels; null: it cannot be seen, and need not come. Of a picture that this
+   * was never called for, the best comes. With several, those of higher priority (0 to 255) get bandwidth first.
+   */
+  setTile(participant: ParticipantId, source: PictureSource, tile: Tile | null): void {
+    this.#ways.tiles.setTile(participant, source, tile);
+    this.#ways.handleTiles();
+  }
+
+  /** Takes a picture in a fixed quality, or again in the one that fits its tile (`auto`). */
+  setQuality(participant: ParticipantId, source: PictureSource, quality: TileQuality): void {
+    this.#ways.tiles.setQuality(participant, source, quality);
+    this.#ways.handleTiles();
+  }
+
+  /** How a track is doing; of oneself, how it is sent. Null: there is no such track. */
+  async trackStats(participant: ParticipantId, source: TrackStatsSource): Promise<TrackStats | null> {
+    this.#statistics ??= import('./track-stats').then(({ TrackStatistics }) => new TrackStatistics());
+    const statistics = await this.#statistics;
+    const { parts } = this.#ways;
+    return participant === this.#roster.self
+      ? statistics.sent(parts, source)
+      : statistics.received(parts, participant, source);
+  }
+
+  /** WebRTC statistics of the connection to a participant, for tests; null: there is none. */
   linkStats(participant: ParticipantId): Promise<RTCStatsReport | null> {
-    return this.#mesh.stats(participant);
+    return this.#ways.stats(participant);
   }
 
   /** Not for apps: what the signaling says. */
@@ -239,9 +294,9 @@ export class Room {
 
   #handleWelcome(welcome: Welcome): void {
     this.#welcome = welcome;
-    this.#mesh.setSelf(welcome.participant, welcome.ice_servers);
+    this.#ways.handleWelcome(welcome);
     if (welcome.room !== undefined) {
-      this.#roster.reset(welcome.participant, welcome.room, (id) => this.#mesh.isAlive(id));
+      this.#roster.reset(welcome.participant, welcome.room, (id) => this.#ways.isAlive(id));
       this.#setLocked(welcome.room.locked);
       this.#beginChat(welcome.room);
     }
@@ -253,6 +308,10 @@ export class Room {
   }
 
   #handleMessage(message: RoomMessage): void {
+    if (isMediaMessage(message)) {
+      this.#ways.handleMessage(message);
+      return;
+    }
     switch (message.type) {
       case 'participant_joined':
       case 'participant_changed':
@@ -260,7 +319,7 @@ export class Room {
         this.#sync();
         break;
       case 'participant_left':
-        this.#roster.remove(message.participant, message.reason, this.#mesh.isAlive(message.participant));
+        this.#roster.remove(message.participant, message.reason, this.#ways.isAlive(message.participant));
         this.#sync();
         break;
       case 'room_changed':
@@ -272,12 +331,6 @@ export class Room {
         break;
       case 'muted':
         this.#handleMuted(message.by, message.source);
-        break;
-      case 'description':
-        this.#mesh.handleDescription(message.from, message.link, message.description);
-        break;
-      case 'candidate':
-        this.#mesh.handleCandidate(message.from, message.link, message.candidate);
     }
   }
 
@@ -296,19 +349,18 @@ export class Room {
       void this.media.setMicrophoneEnabled(false);
     } else if (source === 'camera') {
       void this.media.setCameraEnabled(false);
+    } else {
+      this.media.stopScreen();
     }
     this.#events.emit('muted', this.#roster.views.find(({ id }) => id === by) ?? null, source);
   }
 
   #handleMedia(): void {
     const { publish } = this.#welcome.grants;
-    const { stream } = this.media.state;
-    this.#mesh.setTracks({
-      audio: publish.includes('microphone') ? (stream.getAudioTracks()[0] ?? null) : null,
-      video: publish.includes('camera') ? (stream.getVideoTracks()[0] ?? null) : null,
-    });
+    this.#ways.setTracks(localTracks(this.media, publish));
     const published = publishedState(this.media, publish);
-    if (published.microphone !== this.#published.microphone || published.camera !== this.#published.camera) {
+    const { microphone, camera, screen } = this.#published;
+    if (published.microphone !== microphone || published.camera !== camera || published.screen !== screen) {
       this.#published = published;
       this.#request({ type: 'media', media: published });
       this.#refresh();
@@ -326,7 +378,7 @@ export class Room {
       return;
     }
     const { session, resume_secret, participant, participant_proof } = this.#welcome;
-    this.#memory.keep({ session, resume_secret, participant, participant_proof, links: this.#mesh.generations() });
+    this.#memory.keep({ session, resume_secret, participant, participant_proof, links: this.#ways.generations() });
   }
 
   /** Makes links and snapshot match the roster. */
@@ -336,16 +388,17 @@ export class Room {
   }
 
   #reconcile(): void {
-    this.#mesh.reconcile(this.#roster.others, this.#state.status === 'connected');
+    this.#ways.reconcile(this.#roster.others, this.#state.status === 'connected');
   }
 
   #refresh(): void {
     if (this.#isOver()) {
       return;
     }
-    if (this.#roster.dropUnlinked((id) => this.#mesh.isAlive(id))) {
+    if (this.#roster.dropUnlinked((id) => this.#ways.isAlive(id))) {
       this.#reconcile();
     }
+    this.#setWays();
     const before = this.#roster.views;
     const changes = this.#roster.refresh((participant) => this.#linkOf(participant));
     if (changes.length === 0 && this.#roster.self === this.#state.self && before.length > 0) {
@@ -369,11 +422,38 @@ export class Room {
   }
 
   #linkOf(participant: Participant): LinkView & { media?: MediaState } {
+    const speaking = this.#state.speakers.includes(participant.id);
     if (participant.id !== this.#roster.self) {
-      return this.#mesh.view(participant.id);
+      return { ...this.#ways.view(participant.id), speaking };
     }
     // What oneself publishes is known here first; the server's echo would lag behind the button.
-    return { ...NO_LINK, stream: this.media.state.stream, media: this.#published };
+    const { stream, screen } = this.media.state;
+    return { ...NO_LINK, stream, screen, speaking, media: this.#published };
+  }
+
+  /** Which way media takes, and who speaks on it. */
+  #setWays(): void {
+    const { mode } = this.#ways;
+    const speakers = mode === 'sfu' ? this.#ways.speakers : (this.#meter?.speakers ?? []);
+    if (mode !== this.#state.topology || speakers.join() !== this.#state.speakers.join()) {
+      this.#replace({ topology: mode, speakers });
+    }
+  }
+
+  async #createMeter(): Promise<void> {
+    const { SpeakerMeter } = await import('./speakers');
+    if (this.#isOver()) {
+      return;
+    }
+    this.#meter = new SpeakerMeter({
+      isWanted: () => this.#ways.mode === 'mesh' && !this.#listeners.isEmpty && document.visibilityState === 'visible',
+      own: () => {
+        const track = this.#published.microphone ? this.media.state.stream.getAudioTracks()[0] : undefined;
+        return { id: this.#roster.self, track: track ?? null };
+      },
+      others: () => this.#ways.voices(),
+      changed: () => this.#refresh(),
+    });
   }
 
   #setStatus(status: RoomStatus, error: StoaError | null): void {
@@ -401,7 +481,8 @@ export class Room {
     }
     this.#unsubscribeMedia();
     this.#setStatus(status, error);
-    this.#mesh.close();
+    this.#meter?.close();
+    this.#ways.close();
     this.#connection.leave();
     this.#memory.forget();
   }
@@ -409,11 +490,27 @@ export class Room {
 
 /** What is sent: what is on, and may be sent. */
 export function publishedState(media: LocalMedia, granted: readonly Source[]): MediaState {
-  const { microphone, camera } = media.state;
+  const { microphone, camera, screen } = media.state;
   return {
     microphone: microphone.actual && granted.includes('microphone'),
     camera: camera.actual && granted.includes('camera'),
-    screen: false,
+    screen: screen !== null && granted.includes('screen'),
+  };
+}
+
+function localTracks(media: LocalMedia, granted: readonly Source[]): LocalTracks {
+  const { stream, screen } = media.state;
+  const one = (source: Source, tracks: MediaStreamTrack[] | undefined): MediaStreamTrack | undefined =>
+    granted.includes(source) ? tracks?.[0] : undefined;
+  const microphone = one('microphone', stream.getAudioTracks());
+  const camera = one('camera', stream.getVideoTracks());
+  const picture = one('screen', screen?.getVideoTracks());
+  const sound = one('screen', screen?.getAudioTracks());
+  return {
+    ...(microphone === undefined ? {} : { microphone }),
+    ...(camera === undefined ? {} : { camera }),
+    ...(picture === undefined ? {} : { screen: picture }),
+    ...(sound === undefined ? {} : { screen_audio: sound }),
   };
 }
 

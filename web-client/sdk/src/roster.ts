@@ -24,15 +24,25 @@ export interface ParticipantView {
   readonly link: LinkStatus;
   /** Which way media takes. */
   readonly path: LinkPath;
-  /** Their audio and video, the same object as long as the link lives; for oneself the stream of `LocalMedia`. */
+  /** Their microphone and camera, the same object as long as possible; for oneself the stream of `LocalMedia`. */
   readonly stream: MediaStream | null;
+  /** Their screen with its sound while they share it. */
+  readonly screen: MediaStream | null;
+  /** Whether they are among those who speak now. */
+  readonly speaking: boolean;
+}
+
+/** The way to a participant. */
+export interface PathView {
+  readonly link: LinkStatus;
+  readonly path: LinkPath;
 }
 
 /** What the room knows about a participant from elsewhere. */
-export interface LinkView {
-  readonly link: LinkStatus;
-  readonly path: LinkPath;
+export interface LinkView extends PathView {
   readonly stream: MediaStream | null;
+  readonly screen: MediaStream | null;
+  readonly speaking: boolean;
 }
 
 /** A difference between two lists of participants. */
@@ -176,6 +186,8 @@ function isSameView(a: ParticipantView, b: ParticipantView): boolean {
     a.link === b.link &&
     a.path === b.path &&
     a.stream === b.stream &&
+    a.screen === b.screen &&
+    a.speaking === b.speaking &&
     a.isSelf === b.isSelf &&
     a.media.microphone === b.media.microphone &&
     a.media.camera === b.media.camera &&

@@ -21,7 +21,7 @@ const room = (...participants: Participant[]): RoomState => ({
   chat_enabled: true,
   participants,
 });
-const link: LinkView = { link: 'connected', path: 'direct', stream: null };
+const link: LinkView = { link: 'connected', path: 'direct', stream: null, screen: null, speaking: false };
 const told = (roster: Roster, view: LinkView = link) =>
   roster.refresh(() => view).map((change) => `${change.kind} ${change.participant.id}`);
 

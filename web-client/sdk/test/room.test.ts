@@ -3,14 +3,18 @@ import { MeshChannel } from '../src/channel';
 import { SocketPort } from '../src/documents/socket-port';
 import { StoaError } from '../src/errors';
 import type { MeshHandlers } from '../src/link/mesh';
+import type { PathView } from '../src/roster';
+import type { RoomMesh } from '../src/room-media';
 import type { LocalMedia } from '../src/media/local-media';
 import { Room } from '../src/room';
-import type { RoomEvents, RoomMesh } from '../src/room';
-import type { LinkView } from '../src/roster';
+import type { RoomEvents } from '../src/room';
 import type { RequestMessage } from '../src/signal/requests';
 import type { Reply, RoomMessage, Welcome } from '../src/signal/effects';
 import type { ChatEntry, Grants, Participant, RoomState } from '../src/signal/wire';
 import type { Kept } from '../src/signal/tab-memory';
+import { FakeStream } from './fake-media';
+
+vi.stubGlobal('MediaStream', FakeStream);
 
 const SILENT = { microphone: false, camera: false, screen: false };
 const GRANTS: Grants = {
@@ -58,7 +62,8 @@ const welcome = (part: Partial<Welcome> = {}): Welcome => ({
 class FakeMesh implements RoomMesh {
   readonly channel = new MeshChannel(() => true);
   readonly alive = new Set<string>();
-  readonly views = new Map<string, LinkView>();
+  readonly views = new Map<string, PathView>();
+  readonly areConnected = true;
   readonly said: string[] = [];
   others: readonly Participant[] = [];
   tracks: unknown = null;
@@ -89,9 +94,11 @@ class FakeMesh implements RoomMesh {
   setTracks(tracks: unknown): void {
     this.tracks = tracks;
   }
-  view(id: string): LinkView {
-    return this.views.get(id) ?? { link: 'connecting', path: 'unknown', stream: null };
+  view(id: string): PathView {
+    return this.views.get(id) ?? { link: 'connecting', path: 'unknown' };
   }
+  receiverOf = (): undefined => undefined;
+  senderOf = (): undefined => undefined;
   stats = (): Promise<null> => Promise.resolve(null);
   close(): void {
     this.isClosed = true;
@@ -103,12 +110,13 @@ class FakeMedia {
   readonly audio = { kind: 'audio' };
   readonly video = { kind: 'video' };
   readonly stream = { getAudioTracks: () => [this.audio], getVideoTracks: () => [this.video] };
+  screen: object | null = null;
   microphone = { wanted: true, actual: true };
   camera = { wanted: true, actual: true };
   #listener: () => void = () => undefined;
 
   get state(): object {
-    return { microphone: this.microphone, camera: this.camera, stream: this.stream };
+    return { microphone: this.microphone, camera: this.camera, stream: this.stream, screen: this.screen };
   }
 
   subscribe(listener: () => void): () => void {
@@ -122,6 +130,16 @@ class FakeMedia {
     this.microphone = { wanted: on, actual: on };
     this.#listener();
     return Promise.resolve();
+  }
+
+  share(screen: object): void {
+    this.screen = screen;
+    this.#listener();
+  }
+
+  stopScreen(): void {
+    this.screen = null;
+    this.#listener();
   }
 
   setCameraEnabled(on: boolean): Promise<void> {
@@ -160,9 +178,12 @@ class Bench {
             this.areLinksHealthy = areHealthy;
           },
         },
-        createMesh: (handlers) => {
-          this.mesh = new FakeMesh(handlers);
-          return this.mesh;
+        media: {
+          createMesh: (handlers) => {
+            this.mesh = new FakeMesh(handlers);
+            return this.mesh;
+          },
+          loadLeg: () => Promise.reject(new Error('no SFU here')),
         },
         memory: {
           keep: (kept) => this.kept.push(kept),
@@ -173,9 +194,8 @@ class Bench {
       },
       // The room uses what is there.
       this.media as unknown as LocalMedia,
-      { microphone: true, camera: true, screen: false },
       first,
-      generations,
+      { published: { microphone: true, camera: true, screen: false }, generations },
     );
     this.room.on('participantJoined', ({ id }) => this.log.push(`joined ${id}`));
     this.room.on('participantChanged', ({ id, connected }) => this.log.push(`changed ${id} ${connected}`));
@@ -192,7 +212,7 @@ class Bench {
   /** With Bob, whose link works. */
   withBob(part: Partial<Participant> = {}): this {
     this.mesh.alive.add('bob');
-    this.mesh.views.set('bob', { link: 'connected', path: 'direct', stream: null });
+    this.mesh.views.set('bob', { link: 'connected', path: 'direct' });
     this.say({ type: 'participant_joined', participant: person('bob', part) });
     this.log.length = 0;
     return this;
@@ -286,11 +306,11 @@ describe('somebody whom the server gives up as lost', () => {
 describe('rights', () => {
   it('to publish are respected here already', () => {
     const bench = new Bench(welcome({ grants: { ...GRANTS, publish: ['microphone'] } }));
-    expect(bench.mesh.tracks).toEqual({ audio: bench.media.audio, video: null });
+    expect(bench.mesh.tracks).toEqual({ microphone: bench.media.audio });
     expect(bench.requests).toContainEqual({ type: 'media', media: { ...SILENT, microphone: true } });
     expect(bench.media.camera.wanted).toBe(true);
     bench.room.handleSignal({ kind: 'welcomed', welcome: welcome() });
-    expect(bench.mesh.tracks).toEqual({ audio: bench.media.audio, video: bench.media.video });
+    expect(bench.mesh.tracks).toEqual({ microphone: bench.media.audio, camera: bench.media.video });
   });
 
   it('to moderate are requests', async () => {
@@ -369,6 +389,18 @@ describe('being silenced', () => {
     bench.room.handleSignal({ kind: 'welcomed', welcome: welcome() });
     expect([bench.media.microphone.wanted, bench.media.camera.wanted]).toEqual([false, false]);
   });
+
+  it('ends the sharing of a screen', () => {
+    const bench = new Bench().withBob();
+    const [picture, sound] = [{ kind: 'video' }, { kind: 'audio' }];
+    bench.media.share({ getVideoTracks: () => [picture], getAudioTracks: () => [sound] });
+    expect(bench.mesh.tracks).toMatchObject({ screen: picture, screen_audio: sound });
+    expect(bench.requests.at(-1)).toMatchObject({ type: 'media', media: { screen: true } });
+    expect(bench.room.state.participants[0]).toMatchObject({ media: { screen: true }, screen: bench.media.screen });
+    bench.say({ type: 'muted', source: 'screen', by: 'bob' });
+    expect([bench.media.screen, bench.requests.at(-1)]).toMatchObject([null, { media: { screen: false } }]);
+    expect(bench.mesh.tracks).toEqual({ microphone: bench.media.audio, camera: bench.media.video });
+  });
 });
 
 describe('what is kept for a reload', () => {
@@ -397,7 +429,7 @@ describe('what is kept for a reload', () => {
 it('tells the signaling whether the call itself goes on', () => {
   const bench = new Bench().withBob();
   expect(bench.areLinksHealthy).toBe(true);
-  bench.mesh.views.set('bob', { link: 'interrupted', path: 'direct', stream: null });
+  bench.mesh.views.set('bob', { link: 'interrupted', path: 'direct' });
   bench.mesh.handlers.changed();
   expect(bench.areLinksHealthy).toBe(false);
 });

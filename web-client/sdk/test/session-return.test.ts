@@ -212,3 +212,32 @@ describe('rights', () => {
     ]);
   });
 });
+
+describe('what was asked about a connection to the SFU', () => {
+  const lose = (bench: Bench): void => {
+    bench.session.request({ type: 'sfu_offer', connection: 7, offer_id: 1, sdp: '', tracks: [] }, bench.nowMs);
+    bench.close(1006);
+    bench.advance(0);
+    bench.open();
+    bench.collect();
+    bench.clear();
+  };
+
+  it('is asked again of a server that goes on', () => {
+    const bench = new Bench().join();
+    lose(bench);
+    bench.receive(resumed());
+    bench.collect();
+    expect(bench.sent.filter(({ type }) => type === 'sfu_offer')).toHaveLength(1);
+  });
+
+  it('is given up, before anything else, when the server tells everything anew', () => {
+    const bench = new Bench().join();
+    lose(bench);
+    bench.receive(welcome({ resumed: false }));
+    const kinds = bench.effects.map(({ kind }) => kind);
+    expect(kinds.indexOf('settled')).toBeGreaterThanOrEqual(0);
+    expect(kinds.indexOf('settled')).toBeLessThan(kinds.indexOf('welcomed'));
+    expect(bench.sent.filter(({ type }) => type === 'sfu_offer')).toHaveLength(0);
+  });
+});

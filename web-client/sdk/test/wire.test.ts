@@ -20,6 +20,15 @@ const SERVER_TYPES: Record<ServerMessage['type'], true> = {
   token_expiring: true,
   description: true,
   candidate: true,
+  topology_changed: true,
+  sfu_answer: true,
+  sfu_refused: true,
+  sfu_slots: true,
+  sfu_seated: true,
+  sfu_closed: true,
+  track_published: true,
+  track_ended: true,
+  speakers: true,
   reconnect: true,
 };
 
@@ -40,6 +49,9 @@ const CLIENT_TYPES: Record<ClientMessage['type'], true> = {
   set_chat: true,
   description: true,
   candidate: true,
+  sfu_offer: true,
+  sfu_wish: true,
+  sfu_close: true,
 };
 
 describe('golden frames shared with the server', () => {

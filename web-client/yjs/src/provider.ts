@@ -1,4 +1,4 @@
-import type { DocumentsPort, ParticipantId, Room, RoomChannel } from '@stoa/client';
+import type { DocumentsPort, ParticipantId, Room, RoomChannel, RoomSnapshot } from '@stoa/client';
 import { Awareness, removeAwarenessStates } from 'y-protocols/awareness';
 import type * as Y from 'yjs';
 import type { Access } from './frames';
@@ -44,7 +44,12 @@ export interface StoaProviderOptions {
   readonly awareness?: Awareness;
   /** Absent: the document begins as it is, and ends with the page. */
   readonly copy?: ProviderCopy;
+  /** Up to so many participants, oneself included, edits also go directly to everybody; above, through the server alone. */
+  readonly meshParticipants?: number;
 }
+
+/** In a mesh everybody sends every edit to everybody, so the uploads of one grow with the room. */
+export const MESH_PARTICIPANTS = 8;
 
 type Handlers = { [K in keyof ProviderEvents]: Set<ProviderEvents[K]> };
 
@@ -64,6 +69,7 @@ export class StoaProvider {
   readonly #port: DocumentsPort;
   readonly #room: ProviderRoom | null;
   readonly #copy: ProviderCopy | null;
+  readonly #meshParticipants: number;
   readonly #presence: Presence;
   readonly #server: ServerSync;
   readonly #ownsAwareness: boolean;
@@ -104,6 +110,7 @@ export class StoaProvider {
     this.#name = name;
     this.doc = doc;
     this.#copy = options.copy ?? null;
+    this.#meshParticipants = options.meshParticipants ?? MESH_PARTICIPANTS;
     this.#ownsAwareness = options.awareness === undefined;
     this.awareness = options.awareness ?? new Awareness(doc);
     this.#presence = new Presence(this.awareness, this);
@@ -226,8 +233,7 @@ export class StoaProvider {
       unsubscribe();
     }
     clearTimeout(this.#timer);
-    this.#peerSync?.reset();
-    this.#peerSync = null;
+    this.#leavePeers();
     // For the editor here, and for the next `connect`: only the others lose sight of it.
     this.awareness.setLocalState(state);
     this.#refresh();
@@ -285,7 +291,12 @@ export class StoaProvider {
   #meetPeers(): void {
     const room = this.#room;
     const { epoch } = this.#server;
-    if (room === null || this.#peerSync !== null || epoch === 0 || this.#server.isEpochNew || !this.#isAttached) {
+    const isTooLarge = room !== null && countParticipants(room.state) > this.#meshParticipants;
+    if (isTooLarge) {
+      this.#leavePeers();
+    }
+    const isEarly = epoch === 0 || this.#server.isEpochNew || !this.#isAttached;
+    if (room === null || this.#peerSync !== null || isTooLarge || isEarly) {
       return;
     }
     const rights = rightsIn(() => room.state);
@@ -294,6 +305,11 @@ export class StoaProvider {
     for (const peer of room.channel('docs').peers) {
       sync.handleOpen(peer);
     }
+  }
+
+  #leavePeers(): void {
+    this.#peerSync?.reset();
+    this.#peerSync = null;
   }
 
   #followRights(room: ProviderRoom): void {
@@ -463,6 +479,10 @@ export class StoaProvider {
       handler(...args);
     }
   }
+}
+
+function countParticipants({ participants, self }: RoomSnapshot): number {
+  return new Set([self, ...participants.map(({ id }) => id)]).size;
 }
 
 function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {

@@ -38,6 +38,8 @@ export class FakeRoom implements ProviderRoom {
         admin: false,
       },
       moderator: false,
+      topology: 'mesh',
+      speakers: [],
       error: null,
     };
   }
@@ -106,5 +108,7 @@ export const participant = (id: string, part: Partial<ParticipantView> = {}): Pa
   link: 'connected',
   path: 'direct',
   stream: null,
+  screen: null,
+  speaking: false,
   ...part,
 });

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as Y from 'yjs';
-import { StoaProvider } from '../src/provider';
+import { MESH_PARTICIPANTS, StoaProvider } from '../src/provider';
 import type { ProviderCopy } from '../src/provider';
 import { FakePort, FakeServer } from './fake-server';
-import { FakeRoom, tie, untie } from './fake-room';
+import { FakeRoom, participant, tie, untie } from './fake-room';
 
 let page: EventTarget;
 
@@ -114,6 +114,38 @@ describe('StoaProvider', () => {
     page.dispatchEvent(new Event('pagehide'));
     expect(b.awareness.getStates().has(a.doc.clientID)).toBe(false);
     page.dispatchEvent(new Event('pageshow'));
+    expect(b.awareness.getStates().get(a.doc.clientID)).toMatchObject({ user: { name: 'Ada' } });
+  });
+
+  it('speaks to participants directly only while the room is small', async () => {
+    const [ada, bob] = [new FakeRoom('ada'), new FakeRoom('bob')];
+    const [a, b] = [await provide(ada), await provide(bob)];
+    const text = (provider: StoaProvider) => provider.doc.getText('note').toJSON();
+    const fill = (count: number) => {
+      const participants = Array.from({ length: count }, (_, index) =>
+        participant(['ada', 'bob'][index] ?? `p${index}`),
+      );
+      ada.set({ participants });
+      bob.set({ participants });
+    };
+    tie(ada, bob);
+    fill(MESH_PARTICIPANTS);
+    a.doc.getText('note').insert(0, 'all ');
+    expect(text(b)).toBe('all ');
+    fill(MESH_PARTICIPANTS + 1);
+    expect([...a.peers]).toEqual([]);
+    const sent = ada.sent.length;
+    a.doc.getText('note').insert(0, 'not ');
+    a.awareness.setLocalStateField('user', { name: 'Ada' });
+    expect([ada.sent.length, text(b)]).toEqual([sent, 'all ']);
+    // Who comes into a large room does not begin with it either.
+    const late = new FakeRoom('late');
+    late.set({ participants: ada.state.participants });
+    await provide(late);
+    tie(late, ada);
+    expect(late.sent).toEqual([]);
+    fill(MESH_PARTICIPANTS);
+    expect([text(b), [...a.peers]]).toEqual(['not all ', ['bob']]);
     expect(b.awareness.getStates().get(a.doc.clientID)).toMatchObject({ user: { name: 'Ada' } });
   });
 

@@ -3,9 +3,10 @@ import type { Room } from '@stoa/client';
 import { useEffect } from 'preact/hooks';
 import { announce } from '../announcer';
 import { text } from '../text';
-import { spokenChanges, type Heard } from './changes';
+import { newsOf, type Heard } from './changes';
+import { NewsGatherer, type News } from './news';
 
-const departures = { left: text.call.left, lost: text.call.lost, removed: text.call.wasRemoved };
+const departures = { left: 'left', lost: 'lost', removed: 'wasRemoved' } as const;
 
 export function useAnnouncements(room: Room): void {
   useEffect(() => {
@@ -19,21 +20,23 @@ export function useAnnouncements(room: Room): void {
       ),
     );
 
+    const gatherer = new NewsGatherer(announce);
+    const tell = (...news: News[]): void => gatherer.add(news, room.state.participants.length);
     let reconnecting = false;
     const stops = [
       room.on('participantJoined', (participant) => {
         known.set(participant.id, participant);
-        if (!participant.isSelf) announce(text.call.joined(participant.name));
+        if (!participant.isSelf) tell({ kind: 'joined', name: participant.name });
       }),
       room.on('participantChanged', (participant) => {
-        for (const words of spokenChanges(known.get(participant.id), participant)) announce(words);
+        tell(...newsOf(known.get(participant.id), participant));
         known.set(participant.id, participant);
       }),
       room.on('participantLeft', (participant, reason) => {
         known.delete(participant.id);
         // A new session of one's own: the former one goes, oneself does not.
         if (participant.isSelf) return;
-        announce(departures[reason](participant.name));
+        tell({ kind: departures[reason], name: participant.name });
       }),
       room.on('lockChanged', (locked) => announce(locked ? text.call.nowLocked : text.call.nowUnlocked)),
       room.on('statusChanged', (status) => {
@@ -41,6 +44,7 @@ export function useAnnouncements(room: Room): void {
         if (status === 'connected' && reconnecting) announce(text.call.serverBack);
         reconnecting = status === 'reconnecting';
       }),
+      () => gatherer.stop(),
     ];
     return () => stops.forEach((stop) => stop());
   }, [room]);

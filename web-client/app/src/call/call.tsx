@@ -9,12 +9,14 @@ import { ChatPlace, useUnread } from './chat-place';
 import { copyLink } from './copy-link';
 import { isOn } from './device-state';
 import { HelpDialog } from './help-dialog';
-import { NotePlace, useNote } from './note-place';
+import { NotePlace, useNote, type LoadingNote } from './note-place';
 import { DeviceBanner, ListenerBanner, SwitchedOffNotices, useDeviceAnnouncements } from './notices';
-import { People } from './people';
+import { PeoplePlace } from './people-place';
+import { SharingNotice, useSharing } from './screen-share';
 import { Stage } from './stage';
 import { CHAT_BUTTON_ID, PEOPLE_BUTTON_ID, Toolbar } from './toolbar';
 import { useShortcuts, shortcutHint, type Act } from './use-shortcuts';
+import { usePins, type Pins } from './use-spotlight';
 
 const NOTE_PANEL_ID = 'note-panel';
 const PEOPLE_PANEL_ID = 'people-panel';
@@ -37,6 +39,8 @@ export function Call({ room, onLeave }: CallProps) {
   const note = useNote(room);
   const panels = usePanels();
   const unread = useUnread(room, panels.chatOpen);
+  const pins = usePins(snapshot);
+  const sharing = useSharing(room.media, media, snapshot);
   const [helpOpen, setHelpOpen] = useState(false);
   useAnnouncements(room);
   useDeviceAnnouncements(media);
@@ -47,6 +51,8 @@ export function Call({ room, onLeave }: CallProps) {
         return void room.media.setMicrophoneEnabled(!isOn(room.media.state, 'microphone'));
       case 'camera':
         return void room.media.setCameraEnabled(!isOn(room.media.state, 'camera'));
+      case 'screen':
+        return sharing?.toggle();
       case 'note':
         return panels.toggleNote();
       case 'people':
@@ -76,22 +82,14 @@ export function Call({ room, onLeave }: CallProps) {
         <DeviceBanner state={media} />
         <SwitchedOffNotices room={room} state={media} />
         <ListenerBanner snapshot={snapshot} />
-        <Stage snapshot={snapshot} />
+        {sharing !== null && <SharingNotice sharing={sharing} stream={media.screen} />}
+        <Stage room={room} snapshot={snapshot} pins={pins} />
       </main>
-      {panels.anyOpen && (
-        <div class="side">
-          {panels.peopleOpen && (
-            <People id={PEOPLE_PANEL_ID} room={room} snapshot={snapshot} onClose={panels.togglePeople} />
-          )}
-          {panels.chatOpen && (
-            <ChatPlace id={CHAT_PANEL_ID} room={room} snapshot={snapshot} onClose={panels.toggleChat} />
-          )}
-          {panels.noteOpen && <NotePlace id={NOTE_PANEL_ID} room={room} note={note} onClose={panels.toggleNote} />}
-        </div>
-      )}
+      {panels.anyOpen && <Side room={room} snapshot={snapshot} panels={panels} note={note} pins={pins} />}
       <Toolbar
         media={room.media}
         state={media}
+        sharing={sharing}
         note={{ open: panels.noteOpen, panelId: NOTE_PANEL_ID, toggle: panels.toggleNote }}
         people={{ open: panels.peopleOpen, panelId: PEOPLE_PANEL_ID, toggle: panels.togglePeople }}
         peopleCount={snapshot.participants.length}
@@ -102,6 +100,27 @@ export function Call({ room, onLeave }: CallProps) {
         onLeave={onLeave}
       />
       {helpOpen && <HelpDialog onClose={() => setHelpOpen(false)} />}
+    </div>
+  );
+}
+
+interface SideProps {
+  readonly room: Room;
+  readonly snapshot: RoomSnapshot;
+  readonly panels: Panels;
+  readonly note: LoadingNote;
+  readonly pins: Pins;
+}
+
+/** The panels beside the stage. */
+function Side({ room, snapshot, panels, note, pins }: SideProps) {
+  return (
+    <div class="side">
+      {panels.peopleOpen && (
+        <PeoplePlace id={PEOPLE_PANEL_ID} room={room} snapshot={snapshot} pins={pins} onClose={panels.togglePeople} />
+      )}
+      {panels.chatOpen && <ChatPlace id={CHAT_PANEL_ID} room={room} snapshot={snapshot} onClose={panels.toggleChat} />}
+      {panels.noteOpen && <NotePlace id={NOTE_PANEL_ID} room={room} note={note} onClose={panels.toggleNote} />}
     </div>
   );
 }

@@ -1,33 +1,39 @@
 /** What is worth saying aloud when a participant changes. */
 import type { LinkStatus, ParticipantView } from '@stoa/client';
 import { text } from '../text';
+import type { News } from './news';
 
-export type Heard = Pick<ParticipantView, 'name' | 'link' | 'path' | 'connected' | 'isSelf' | 'moderator'>;
+export type Heard = Pick<ParticipantView, 'name' | 'link' | 'path' | 'connected' | 'isSelf' | 'moderator' | 'media'>;
 
-export function spokenChanges(before: Heard | undefined, now: Heard): string[] {
+/** Who speaks is never said: one hears it. */
+export function newsOf(before: Heard | undefined, now: Heard): News[] {
   if (before === undefined) return [];
   const promoted = now.moderator && !before.moderator;
-  if (now.isSelf) return promoted ? [text.call.youModerate] : [];
-  const says: string[] = [];
-  if (promoted) says.push(text.call.moderates(now.name));
-  if (before.name !== now.name) says.push(text.call.renamed(before.name, now.name));
-  if (before.link !== now.link) says.push(...linkChange(before.link, now));
-  if (before.connected && !now.connected) says.push(text.call.signalLost(now.name));
-  return says;
+  if (now.isSelf) return promoted ? [{ words: text.call.youModerate }] : [];
+  const { name } = now;
+  const news: News[] = [];
+  if (promoted) news.push({ kind: 'moderates', name });
+  if (before.name !== name) news.push({ words: text.call.renamed(before.name, name) });
+  if (before.link !== now.link) news.push(...linkNews(before.link, now));
+  if (before.connected && !now.connected) news.push({ kind: 'signalLost', name });
+  if (before.media.screen !== now.media.screen) {
+    news.push({ kind: now.media.screen ? 'shares' : 'sharesNoMore', name });
+  }
+  return news;
 }
 
-function linkChange(before: LinkStatus, now: Heard): string[] {
-  switch (now.link) {
+function linkNews(before: LinkStatus, { link, name }: Heard): News[] {
+  switch (link) {
     case 'connected':
-      return [text.call.linkUp(now.name)];
+      return [{ kind: 'linkUp', name }];
     case 'interrupted':
-      return [text.call.linkInterrupted(now.name)];
+      return [{ kind: 'linkInterrupted', name }];
     case 'failed':
-      return [text.call.linkLost(now.name)];
+      return [{ kind: 'linkLost', name }];
     case 'connecting':
     case 'none':
       // A first attempt is part of joining, which was announced.
-      return before === 'connected' ? [text.call.linkInterrupted(now.name)] : [];
+      return before === 'connected' ? [{ kind: 'linkInterrupted', name }] : [];
   }
 }
 
@@ -43,7 +49,5 @@ export function tileState(participant: Heard): string | null {
 
 /** The connection with another person in words, also while all is well; null for oneself, who needs none. */
 export function connectionWords(participant: Heard): string | null {
-  return participant.isSelf ? null : (tileState(participant) ?? pathWords[participant.path]);
+  return participant.isSelf ? null : (tileState(participant) ?? text.call.path[participant.path]);
 }
-
-const pathWords = { direct: text.call.direct, relayed: text.call.relayed, unknown: text.call.linked };

@@ -5,6 +5,7 @@ import { announce } from '../announcer';
 import { useLoaded } from '../hooks';
 import { ChatIcon, CloseIcon } from '../icons';
 import { text } from '../text';
+import { NewsGatherer } from './news';
 
 const loadPanel = () => import('./chat');
 
@@ -54,11 +55,17 @@ export function useUnread(room: Room, isOpen: boolean): number {
       setUnread(0);
       return;
     }
-    return room.on('chat', ({ participant, name, text: words }) => {
-      if (participant === room.state.self) return;
+    const gatherer = new NewsGatherer(announce);
+    const stop = room.on('chat', ({ participant, name, text: words }) => {
+      const { self, participants } = room.state;
+      if (participant === self) return;
       setUnread((count) => count + 1);
-      announce(text.chat.came(name, words));
+      gatherer.add([{ message: text.chat.came(name, words) }], participants.length);
     });
+    return () => {
+      stop();
+      gatherer.stop();
+    };
   }, [room, isOpen]);
   return isOpen ? 0 : unread;
 }

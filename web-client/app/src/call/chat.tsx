@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { announce } from '../announcer';
 import { useStore } from '../hooks';
 import { SendIcon } from '../icons';
+import { laterText } from '../later-text';
 import { text } from '../text';
 import { partsOf } from './chat-links';
 import { refusalWords } from './room-problem';
@@ -30,7 +31,7 @@ export function ChatPanel({ room, snapshot }: ChatPanelProps) {
     try {
       await room.loadEarlierChat();
     } catch {
-      announce(text.chat.notLoaded);
+      announce(laterText.chat.notLoaded);
     }
     setIsLoading(false);
   };
@@ -42,21 +43,21 @@ export function ChatPanel({ room, snapshot }: ChatPanelProps) {
         tabIndex={0}
         role="log"
         aria-live={isLoading ? 'off' : 'polite'}
-        aria-label={text.chat.lines}
+        aria-label={laterText.chat.lines}
       >
         {hasEarlier && (
           <button type="button" class="button small" onClick={() => void earlier()}>
-            {text.chat.earlier}
+            {laterText.chat.earlier}
           </button>
         )}
-        {entries.length === 0 && <p class="hint">{text.chat.none}</p>}
+        {entries.length === 0 && <p class="hint">{laterText.chat.none}</p>}
         <ol>
           {entries.map((entry) => (
             <Line key={entry.seq} entry={entry} isOwn={entry.participant === snapshot.self} />
           ))}
         </ol>
       </div>
-      {enabled ? <Writing room={room} /> : <p class="chat-off hint">{text.chat.isOff}</p>}
+      {enabled ? <Writing room={room} /> : <p class="chat-off hint">{laterText.chat.isOff}</p>}
       {snapshot.moderator && <ChatSwitch room={room} enabled={enabled} />}
     </>
   );
@@ -98,7 +99,7 @@ function Line({ entry, isOwn }: { readonly entry: ChatEntry; readonly isOwn: boo
     <li class={isOwn ? 'chat-line own' : 'chat-line'}>
       <p class="chat-about">
         <span class="chat-name">{isOwn ? text.call.you(entry.name) : entry.name}</span>{' '}
-        <time dateTime={at.toISOString()}>{text.chat.moment(at)}</time>
+        <time dateTime={at.toISOString()}>{laterText.chat.moment(at)}</time>
       </p>
       <p class="chat-text">
         {partsOf(entry.text).map((part, index) =>
@@ -158,24 +159,24 @@ function Writing({ room }: { readonly room: Room }) {
           {problem}
         </p>
       )}
-      {sending > 0 && <p class="hint">{text.chat.sending}</p>}
+      {sending > 0 && <p class="hint">{laterText.chat.sending}</p>}
       <div>
         <textarea
           ref={field}
           rows={2}
-          aria-label={text.chat.message}
+          aria-label={laterText.chat.message}
           aria-describedby="chat-hint"
           maxLength={LONGEST}
           value={draft}
           onInput={(event) => setDraft(event.currentTarget.value)}
           onKeyDown={handleKey}
         />
-        <button type="submit" class="icon-button" aria-label={text.chat.send} title={text.chat.send}>
+        <button type="submit" class="icon-button" aria-label={laterText.chat.send} title={laterText.chat.send}>
           <SendIcon />
         </button>
       </div>
       <p id="chat-hint" class="hint">
-        {text.chat.hint}
+        {laterText.chat.hint}
       </p>
     </form>
   );
@@ -191,10 +192,10 @@ function sendable(draft: string): string {
 
 function chatProblem(error: unknown): string {
   const code = error instanceof StoaError ? error.code : 'closed';
-  if (code === 'chat_disabled') return text.chat.isOff;
-  if (code === 'unavailable') return text.chat.unavailable;
-  if (code === 'forbidden') return text.chat.forbidden;
-  return text.chat.notSent;
+  if (code === 'chat_disabled') return laterText.chat.isOff;
+  if (code === 'unavailable') return laterText.chat.unavailable;
+  if (code === 'forbidden') return laterText.chat.forbidden;
+  return laterText.chat.notSent;
 }
 
 function ChatSwitch({ room, enabled }: { readonly room: Room; readonly enabled: boolean }) {
@@ -204,7 +205,7 @@ function ChatSwitch({ room, enabled }: { readonly room: Room; readonly enabled: 
   return (
     <label class="check chat-switch">
       <input type="checkbox" checked={enabled} onChange={(event) => change(event.currentTarget.checked)} />
-      {text.chat.mayWrite}
+      {laterText.chat.mayWrite}
     </label>
   );
 }

@@ -2,7 +2,8 @@ import type { Room } from '@stoa/client';
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import { announce } from '../announcer';
 import { LinkIcon } from '../icons';
-import { momentWords, text } from '../text';
+import { laterText } from '../later-text';
+import { momentWords } from '../text';
 import { writeClipboard } from './copy-link';
 import { Dialog } from './dialog';
 import { EXPIRIES, EXPIRY_CHOICES, invitationLink, type Expiry } from './invitation';
@@ -42,13 +43,13 @@ export function InvitationDialog({ room, onClose }: InvitationDialogProps) {
   };
 
   return (
-    <Dialog title={text.invitation.heading} closeLabel={text.invitation.close} onClose={onClose}>
-      <p class="hint">{text.invitation.body}</p>
+    <Dialog title={laterText.invitation.heading} closeLabel={laterText.invitation.close} onClose={onClose}>
+      <p class="hint">{laterText.invitation.body}</p>
       <form class="invite-form" onSubmit={(event) => void create(event)}>
         <ExpiryChoice value={expiry} onChoose={setExpiry} />
         <button type="submit" class="button primary" aria-disabled={creating}>
           {creating && <span class="spinner" />}
-          {creating ? text.invitation.creating : text.invitation.create}
+          {creating ? laterText.invitation.creating : laterText.invitation.create}
         </button>
       </form>
       {problem !== null && <p class="field-error">{problem}</p>}
@@ -65,12 +66,12 @@ interface ExpiryChoiceProps {
 function ExpiryChoice({ value, onChoose }: ExpiryChoiceProps) {
   return (
     <fieldset class="choices">
-      <legend>{text.invitation.expiry}</legend>
+      <legend>{laterText.invitation.expiry}</legend>
       <div>
         {EXPIRY_CHOICES.map((choice) => (
           <label key={choice}>
             <input type="radio" name="expiry" checked={choice === value} onChange={() => onChoose(choice)} />
-            {text.invitation.choices[choice]}
+            {laterText.invitation.choices[choice]}
           </label>
         ))}
       </div>
@@ -87,14 +88,14 @@ function Made({ invitation: { link, expiresAt } }: { readonly invitation: Invita
     const done = await writeClipboard(link);
     setCopied(done);
     if (!done) input.current?.select();
-    const says = done ? text.invitation.copied : text.invitation.notCopied;
-    announce(`${says} ${text.invitation.until(momentWords(expiresAt))}`);
+    const says = done ? laterText.invitation.copied : laterText.invitation.notCopied;
+    announce(`${says} ${laterText.invitation.until(momentWords(expiresAt))}`);
   };
   useEffect(() => void copy(), []);
 
   return (
     <div class="field">
-      <label for={id}>{text.invitation.link}</label>
+      <label for={id}>{laterText.invitation.link}</label>
       <div class="invite-link">
         <input
           ref={input}
@@ -106,12 +107,12 @@ function Made({ invitation: { link, expiresAt } }: { readonly invitation: Invita
         />
         <button type="button" class="button" onClick={() => void copy()}>
           <LinkIcon size={18} />
-          {text.invitation.copy}
+          {laterText.invitation.copy}
         </button>
       </div>
       <p class="hint">
-        {copied !== null && (copied ? text.invitation.copied : text.invitation.notCopied)}{' '}
-        {text.invitation.until(momentWords(expiresAt))}
+        {copied !== null && (copied ? laterText.invitation.copied : laterText.invitation.notCopied)}{' '}
+        {laterText.invitation.until(momentWords(expiresAt))}
       </p>
     </div>
   );

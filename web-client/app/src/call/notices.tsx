@@ -1,9 +1,9 @@
 /** What happens to one's own devices without one's doing, told on the page and aloud. */
-import type { LocalMedia, LocalMediaState, Room, RoomSnapshot } from '@stoa/client';
+import type { LocalMedia, LocalMediaState, Room, RoomSnapshot, Source } from '@stoa/client';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { announce } from '../announcer';
-import { CameraOffIcon, CloseIcon, MicrophoneOffIcon, WarningIcon } from '../icons';
-import { text, type DeviceKind } from '../text';
+import { CameraOffIcon, CloseIcon, MicrophoneOffIcon, ScreenStopIcon, WarningIcon } from '../icons';
+import { text } from '../text';
 import { deviceProblems } from './device-problems';
 import { isOn } from './device-state';
 import { shortcutsOn } from './use-shortcuts';
@@ -51,34 +51,34 @@ interface SwitchedOffProps {
 }
 
 interface SwitchedOffNotice {
-  readonly kind: DeviceKind;
+  readonly kind: Source;
   readonly words: string;
 }
 
 /** A moderator switched something off; shown until it is on again or dismissed. */
 export function SwitchedOffNotices({ room, state }: SwitchedOffProps) {
   const [notices, setNotices] = useState<readonly SwitchedOffNotice[]>([]);
-  const drop = (gone: DeviceKind): void => setNotices((all) => all.filter(({ kind }) => kind !== gone));
+  const drop = (gone: Source): void => setNotices((all) => all.filter(({ kind }) => kind !== gone));
 
   useEffect(
     () =>
       room.on('muted', (by, source) => {
-        const words = text.call.switchedOff(by?.name ?? null, text.call.source[source]);
+        const words = text.call.switchedOff(by?.name ?? null, source);
         announce(words);
-        if (source === 'screen') return;
         setNotices((all) => [...all.filter(({ kind }) => kind !== source), { kind: source, words }]);
       }),
     [room],
   );
 
-  const on = KINDS.filter((kind) => isOn(state, kind));
+  const on: Source[] = KINDS.filter((kind) => isOn(state, kind));
+  if (state.screen !== null) on.push('screen');
   useEffect(() => on.forEach(drop), [on.join()]);
 
   return (
     <>
       {notices.map(({ kind, words }) => (
         <div class="banner" key={kind}>
-          {kind === 'microphone' ? <MicrophoneOffIcon size={18} /> : <CameraOffIcon size={18} />}
+          <SwitchedOffIcon kind={kind} />
           <p>{words}</p>
           <button
             type="button"
@@ -93,6 +93,17 @@ export function SwitchedOffNotices({ room, state }: SwitchedOffProps) {
       ))}
     </>
   );
+}
+
+function SwitchedOffIcon({ kind }: { readonly kind: Source }) {
+  switch (kind) {
+    case 'microphone':
+      return <MicrophoneOffIcon size={18} />;
+    case 'camera':
+      return <CameraOffIcon size={18} />;
+    case 'screen':
+      return <ScreenStopIcon size={18} />;
+  }
 }
 
 interface TalkingProps {

@@ -1,53 +1,54 @@
 /** The list of people, and what moderators do with it. */
 import type { ParticipantView, Room, RoomSnapshot } from '@stoa/client';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { announce } from '../announcer';
-import { CloseIcon, InviteIcon, LockIcon, PeopleIcon, UnlockIcon } from '../icons';
-import { text } from '../text';
+import { InviteIcon, LockIcon, UnlockIcon } from '../icons';
+import { laterText } from '../later-text';
 import { Dialog } from './dialog';
+import { findPeople } from './find-people';
 import { InvitationDialog } from './invitation-dialog';
 import { Person, type PersonActions } from './person';
 import { refusalWords } from './room-problem';
+import type { Pins } from './use-spotlight';
+
+/** With more people than this, one looks for a name instead of reading all. */
+const MANY = 10;
+
+/** With more people than this, what can be done with each is folded away. */
+const FOLDED_FROM = 5;
 
 interface PeopleProps {
-  readonly id: string;
   readonly room: Room;
   readonly snapshot: RoomSnapshot;
-  readonly onClose: () => void;
+  readonly pins: Pins;
 }
 
-export function People({ id, room, snapshot, onClose }: PeopleProps) {
-  const heading = useRef<HTMLHeadingElement>(null);
+export function People({ room, snapshot, pins }: PeopleProps) {
+  const { participants } = snapshot;
   const [removing, setRemoving] = useState<ParticipantView | null>(null);
   const [problem, attempt] = useAttempt();
-  useEffect(() => heading.current?.focus(), []);
+  const [wanted, setWanted] = useState('');
+  const isMany = participants.length > MANY;
+  const shown = isMany ? findPeople(participants, wanted) : participants;
 
   const actions: PersonActions = {
-    silence: ({ id: who, name }) => attempt(room.mute(who, 'microphone'), text.people.silenced(name)),
-    stopCamera: ({ id: who, name }) => attempt(room.mute(who, 'camera'), text.people.cameraStopped(name)),
+    silence: ({ id: who, name }) => attempt(room.mute(who, 'microphone'), laterText.people.silenced(name)),
+    stopCamera: ({ id: who, name }) => attempt(room.mute(who, 'camera'), laterText.people.cameraStopped(name)),
+    stopScreen: ({ id: who, name }) => attempt(room.mute(who, 'screen'), laterText.people.screenStopped(name)),
     remove: setRemoving,
   };
   return (
-    <aside id={id} class="people" aria-labelledby="people-title">
-      <div class="panel-head">
-        <PeopleIcon />
-        <h2 id="people-title" ref={heading} tabIndex={-1}>
-          {text.people.open}
-        </h2>
-        <span class="panel-count">{text.call.people(snapshot.participants.length)}</span>
-        <button
-          type="button"
-          class="icon-button"
-          aria-label={text.people.close}
-          title={text.people.close}
-          onClick={onClose}
-        >
-          <CloseIcon />
-        </button>
-      </div>
+    <>
+      {isMany && <Search wanted={wanted} found={shown.length} onChange={setWanted} />}
       <ul class="people-list">
-        {snapshot.participants.map((participant) => (
-          <Person key={participant.id} participant={participant} actions={snapshot.moderator ? actions : null} />
+        {shown.map((participant) => (
+          <Person
+            key={participant.id}
+            participant={participant}
+            pins={pins}
+            isFolded={participants.length > FOLDED_FROM}
+            actions={snapshot.moderator ? actions : null}
+          />
         ))}
       </ul>
       {problem !== null && <p class="people-problem field-error">{problem}</p>}
@@ -59,7 +60,32 @@ export function People({ id, room, snapshot, onClose }: PeopleProps) {
           onClose={() => setRemoving(null)}
         />
       )}
-    </aside>
+    </>
+  );
+}
+
+interface SearchProps {
+  readonly wanted: string;
+  readonly found: number;
+  readonly onChange: (wanted: string) => void;
+}
+
+function Search({ wanted, found, onChange }: SearchProps) {
+  const words = wanted.trim() === '' ? '' : laterText.people.found(found);
+  useEffect(() => {
+    if (words !== '') announce(words);
+  }, [words]);
+  return (
+    <div class="people-search">
+      <input
+        type="text"
+        aria-label={laterText.people.find}
+        placeholder={laterText.people.find}
+        value={wanted}
+        onInput={(event) => onChange(event.currentTarget.value)}
+      />
+      {found === 0 && <p class="hint">{words}</p>}
+    </div>
   );
 }
 
@@ -92,15 +118,15 @@ function RoomControls({ room, locked, attempt }: RoomControlsProps) {
   const [inviting, setInviting] = useState(false);
   return (
     <div class="people-foot">
-      <p class="hint">{locked ? text.people.isLocked : text.people.isOpen}</p>
+      <p class="hint">{locked ? laterText.people.isLocked : laterText.people.isOpen}</p>
       <div class="people-foot-buttons">
         <button type="button" class="button small" onClick={() => attempt(room.lock(!locked), null)}>
           {locked ? <UnlockIcon size={18} /> : <LockIcon size={18} />}
-          {locked ? text.people.unlock : text.people.lock}
+          {locked ? laterText.people.unlock : laterText.people.lock}
         </button>
         <button type="button" class="button small" aria-haspopup="dialog" onClick={() => setInviting(true)}>
           <InviteIcon size={18} />
-          {text.people.invite}
+          {laterText.people.invite}
         </button>
       </div>
       {inviting && <InvitationDialog room={room} onClose={() => setInviting(false)} />}
@@ -116,11 +142,11 @@ interface ConfirmRemovalProps {
 
 function ConfirmRemoval({ name, onConfirm, onClose }: ConfirmRemovalProps) {
   return (
-    <Dialog title={text.people.confirmRemove(name)} closeLabel={text.invitation.close} onClose={onClose}>
-      <p>{text.people.confirmRemoveBody}</p>
+    <Dialog title={laterText.people.confirmRemove(name)} closeLabel={laterText.invitation.close} onClose={onClose}>
+      <p>{laterText.people.confirmRemoveBody}</p>
       <div class="dialog-actions">
         <button type="button" class="button" onClick={onClose}>
-          {text.people.cancel}
+          {laterText.people.cancel}
         </button>
         <button
           type="button"
@@ -130,7 +156,7 @@ function ConfirmRemoval({ name, onConfirm, onClose }: ConfirmRemovalProps) {
             onClose();
           }}
         >
-          {text.people.confirm}
+          {laterText.people.confirm}
         </button>
       </div>
     </Dialog>

@@ -1,62 +1,98 @@
 import type { ParticipantView } from '@stoa/client';
-import { CameraIcon, CameraOffIcon, MicrophoneIcon, MicrophoneOffIcon } from '../icons';
+import { useState } from 'preact/hooks';
+import { CameraIcon, CameraOffIcon, DownIcon, MicrophoneIcon, MicrophoneOffIcon, ScreenIcon } from '../icons';
+import { laterText } from '../later-text';
 import { text, type Named } from '../text';
 import { Avatar } from './avatar';
-import { connectionWords, tileState } from './changes';
+import { Connection, NamedWords } from './person-words';
+import { PinButton } from './tile-menu';
+import type { Pins } from './use-spotlight';
 import { VolumeSlider } from './volume-slider';
 
 /** What a moderator may do to another person. */
 export interface PersonActions {
   silence(participant: ParticipantView): void;
   stopCamera(participant: ParticipantView): void;
+  stopScreen(participant: ParticipantView): void;
   remove(participant: ParticipantView): void;
 }
 
 interface PersonProps {
   readonly participant: ParticipantView;
+  readonly pins: Pins;
+  /** What can be done with them shows only when asked for. */
+  readonly isFolded: boolean;
   /** Null: oneself is no moderator. */
   readonly actions: PersonActions | null;
 }
 
 /** One line of the list of people. */
-export function Person({ participant, actions }: PersonProps) {
-  const { id, name, isSelf, media, moderator } = participant;
+export function Person({ participant, pins, isFolded, actions }: PersonProps) {
+  const [isUnfolded, setUnfolded] = useState(false);
+  const { id, name, isSelf, moderator, speaking } = participant;
+  const more = laterText.people.more(name);
+  const hasMore = !isSelf && isFolded;
   return (
-    <li class="person">
+    <li class={speaking ? 'person speaking' : 'person'}>
       <Avatar id={id} name={name} />
       <div class="person-words">
         <p class="person-name">{isSelf ? text.call.you(name) : name}</p>
-        {moderator && <p class="person-role">{text.people.moderator}</p>}
+        {moderator && <p class="person-role">{laterText.people.moderator}</p>}
         <Connection participant={participant} />
       </div>
       <div class="person-devices">
-        <span class={media.microphone ? '' : 'off'}>
-          {media.microphone ? <MicrophoneIcon size={18} /> : <MicrophoneOffIcon size={18} />}
-          <span class="visually-hidden">{media.microphone ? text.call.microphoneOn : text.call.microphoneIsOff}</span>
-        </span>
-        <span class={media.camera ? '' : 'off'}>
-          {media.camera ? <CameraIcon size={18} /> : <CameraOffIcon size={18} />}
-          <span class="visually-hidden">{media.camera ? text.call.cameraIsOn : text.call.cameraIsOff}</span>
-        </span>
+        <Devices participant={participant} />
+        {hasMore && (
+          <button
+            type="button"
+            class={isUnfolded ? 'icon-button unfolded' : 'icon-button'}
+            aria-label={more}
+            title={more}
+            aria-expanded={isUnfolded}
+            onClick={() => setUnfolded(!isUnfolded)}
+          >
+            <DownIcon size={18} />
+          </button>
+        )}
       </div>
-      {!isSelf && <VolumeSlider participant={participant} />}
-      {!isSelf && actions !== null && <Moderation participant={participant} actions={actions} />}
+      {!isSelf && (isUnfolded || !isFolded) && <More participant={participant} pins={pins} actions={actions} />}
     </li>
   );
 }
 
-/** The way that picture and sound take, or what is wrong with it. */
-export function Connection({ participant }: { readonly participant: ParticipantView }) {
-  const words = connectionWords(participant);
-  if (words === null) return null;
-  const isGood = tileState(participant) === null;
+function Devices({ participant: { media, speaking } }: { readonly participant: ParticipantView }) {
+  const sound = speaking ? text.call.speaking : text.call.microphoneOn;
   return (
-    <p
-      class={isGood ? 'connection' : 'connection troubled'}
-      title={isGood ? text.call.pathHint[participant.path] : undefined}
-    >
-      {words}
-    </p>
+    <>
+      {media.screen && (
+        <span>
+          <ScreenIcon size={18} />
+          <span class="visually-hidden">{text.screen.short}</span>
+        </span>
+      )}
+      <span class={media.microphone ? '' : 'off'}>
+        {media.microphone ? <MicrophoneIcon size={18} /> : <MicrophoneOffIcon size={18} />}
+        <span class="visually-hidden">{media.microphone ? sound : text.call.microphoneIsOff}</span>
+      </span>
+      <span class={media.camera ? '' : 'off'}>
+        {media.camera ? <CameraIcon size={18} /> : <CameraOffIcon size={18} />}
+        <span class="visually-hidden">{media.camera ? text.call.cameraIsOn : text.call.cameraIsOff}</span>
+      </span>
+    </>
+  );
+}
+
+type MoreProps = Pick<PersonProps, 'participant' | 'pins' | 'actions'>;
+
+function More({ participant, pins, actions }: MoreProps) {
+  return (
+    <>
+      <VolumeSlider participant={participant} />
+      <div class="person-actions">
+        <PinButton name={participant.name} tileKey={participant.id} pins={pins} />
+        {actions !== null && <Moderation participant={participant} actions={actions} />}
+      </div>
+    </>
   );
 }
 
@@ -69,16 +105,21 @@ interface ModerationProps {
 function Moderation({ participant, actions }: ModerationProps) {
   const { name, media } = participant;
   return (
-    <div class="person-actions">
+    <>
       <Action
-        label={text.people.silence(name)}
+        label={laterText.people.silence(name)}
         useful={media.microphone}
         onClick={() => actions.silence(participant)}
       />
       <Action
-        label={text.people.stopCamera(name)}
+        label={laterText.people.stopCamera(name)}
         useful={media.camera}
         onClick={() => actions.stopCamera(participant)}
+      />
+      <Action
+        label={laterText.people.stopScreen(name)}
+        useful={media.screen}
+        onClick={() => actions.stopScreen(participant)}
       />
       <button
         type="button"
@@ -86,9 +127,9 @@ function Moderation({ participant, actions }: ModerationProps) {
         aria-haspopup="dialog"
         onClick={() => actions.remove(participant)}
       >
-        <NamedWords words={text.people.remove(name)} />
+        <NamedWords words={laterText.people.remove(name)} />
       </button>
-    </div>
+    </>
   );
 }
 
@@ -103,15 +144,5 @@ function Action({ label, useful, onClick }: ActionProps) {
     <button type="button" class="button small" aria-disabled={!useful} onClick={() => useful && onClick()}>
       <NamedWords words={label} />
     </button>
-  );
-}
-
-function NamedWords({ words: [before, name, after] }: { readonly words: Named }) {
-  return (
-    <span>
-      {before}
-      <span class="visually-hidden">{name}</span>
-      {after}
-    </span>
   );
 }

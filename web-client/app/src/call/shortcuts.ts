@@ -1,12 +1,14 @@
 /** Which key does what during a call, and when it is left to what has the focus. */
 
-export type ShortcutAction = 'microphone' | 'talk' | 'camera' | 'note' | 'people' | 'chat' | 'copy' | 'help' | 'close';
+export type ShortcutAction =
+  'microphone' | 'talk' | 'camera' | 'screen' | 'note' | 'people' | 'chat' | 'copy' | 'help' | 'close';
 
 /** In the order of the help sheet. */
 export const SHORTCUTS: readonly { readonly key: string; readonly action: ShortcutAction }[] = [
   { key: 'm', action: 'microphone' },
   { key: ' ', action: 'talk' },
   { key: 'v', action: 'camera' },
+  { key: 's', action: 'screen' },
   { key: 'n', action: 'note' },
   { key: 'p', action: 'people' },
   { key: 't', action: 'chat' },

@@ -8,6 +8,7 @@ import { deviceProblems } from './device-problems';
 import { CameraButton, MicrophoneButton } from './devices';
 import { DevicesDialog } from './devices-dialog';
 import { TalkingWhileMuted } from './notices';
+import { ScreenButton, type Sharing } from './screen-share';
 import { shortcutHint } from './use-shortcuts';
 
 /** A panel beside the stage that a button opens and closes. */
@@ -20,6 +21,8 @@ export interface PanelToggle {
 interface ToolbarProps {
   readonly media: LocalMedia;
   readonly state: LocalMediaState;
+  /** Null: it cannot be done here. */
+  readonly sharing: Sharing | null;
   readonly note: PanelToggle;
   readonly people: PanelToggle;
   readonly peopleCount: number;
@@ -33,7 +36,8 @@ interface ToolbarProps {
 export const PEOPLE_BUTTON_ID = 'people-button';
 export const CHAT_BUTTON_ID = 'chat-button';
 
-export function Toolbar({ media, state, note, people, peopleCount, chat, unread, onLeave }: ToolbarProps) {
+export function Toolbar(props: ToolbarProps) {
+  const { media, state, sharing, note, people, peopleCount, chat, unread, onLeave } = props;
   const [devicesOpen, setDevicesOpen] = useState(false);
   const troubled = deviceProblems(state).length > 0;
   return (
@@ -43,6 +47,7 @@ export function Toolbar({ media, state, note, people, peopleCount, chat, unread,
         <TalkingWhileMuted media={media} state={state} />
       </div>
       <CameraButton media={media} state={state} shortcut={shortcutHint('V')} />
+      {sharing !== null && <ScreenButton sharing={sharing} />}
       <button
         type="button"
         class="control"

@@ -3,9 +3,9 @@ import { useEffect, useState } from 'preact/hooks';
 import { announce } from '../announcer';
 import { Dialog } from '../call/dialog';
 import { DownloadIcon } from '../icons';
+import { laterText } from '../later-text';
 import { download, fileName } from '../note/download';
 import type { NoteSession } from '../note/session';
-import { text } from '../text';
 import { versionTitle } from './names';
 import { restoreText } from './restore';
 import { useVersions, type VersionsModel } from './use-versions';
@@ -33,16 +33,18 @@ export function HistoryDialog({ session, token, onClose }: HistoryDialogProps) {
   const restore = (former: string): Promise<void> =>
     model.attempt(async () => {
       // What is there now must not be lost by going back.
-      await api.create(text.history.beforeRestoring, author);
+      await api.create(laterText.history.beforeRestoring, author);
       const { copy } = session.state;
       restoreText(copy.text, copy.undo, former);
-      announce(text.history.restored);
+      announce(laterText.history.restored);
       onClose();
     });
 
   return (
-    <Dialog title={text.history.heading} closeLabel={text.history.close} onClose={onClose} wide>
-      {mayWrite && <SaveForm onSave={(name) => model.attempt(() => api.create(name, author), text.history.saved)} />}
+    <Dialog title={laterText.history.heading} closeLabel={laterText.history.close} onClose={onClose} wide>
+      {mayWrite && (
+        <SaveForm onSave={(name) => model.attempt(() => api.create(name, author), laterText.history.saved)} />
+      )}
       {model.problem !== null && (
         <p class="field-error" role="alert">
           {model.problem}
@@ -51,7 +53,7 @@ export function HistoryDialog({ session, token, onClose }: HistoryDialogProps) {
       <div class="history">
         <VersionList model={model} chosen={chosen} onChoose={setChosen} />
         {version === null ? (
-          <p class="history-hint hint">{text.history.chooseOne}</p>
+          <p class="history-hint hint">{laterText.history.chooseOne}</p>
         ) : (
           <VersionView
             key={version.id}
@@ -60,15 +62,15 @@ export function HistoryDialog({ session, token, onClose }: HistoryDialogProps) {
             now={session.state.copy.text}
             mayWrite={mayWrite}
             onRestore={restore}
-            onRename={(name) => model.attempt(() => api.rename(version.id, name), text.history.renamed)}
-            onRemove={() => model.attempt(() => api.remove(version.id), text.history.removed)}
+            onRename={(name) => model.attempt(() => api.rename(version.id, name), laterText.history.renamed)}
+            onRemove={() => model.attempt(() => api.remove(version.id), laterText.history.removed)}
           />
         )}
       </div>
       <div class="dialog-actions">
         <button type="button" class="button small" onClick={() => exportUpdate(session)}>
           <DownloadIcon size={18} />
-          {text.history.exportUpdate}
+          {laterText.history.exportUpdate}
         </button>
       </div>
     </Dialog>
@@ -89,7 +91,7 @@ function SaveForm({ onSave }: { readonly onSave: (name: string | null) => Promis
   };
   return (
     <form class="history-save" onSubmit={save}>
-      <label for="version-name">{text.history.name}</label>
+      <label for="version-name">{laterText.history.name}</label>
       <div>
         <input
           id="version-name"
@@ -100,7 +102,7 @@ function SaveForm({ onSave }: { readonly onSave: (name: string | null) => Promis
           onInput={(event) => setName(event.currentTarget.value)}
         />
         <button type="submit" class="button">
-          {text.history.save}
+          {laterText.history.save}
         </button>
       </div>
     </form>
@@ -119,7 +121,7 @@ function VersionList({ model, chosen, onChoose }: VersionListProps) {
     void model.load(null);
   }, []);
   if (versions.length === 0) {
-    return <p class="history-none hint">{isLoading ? text.history.loading : text.history.none}</p>;
+    return <p class="history-none hint">{isLoading ? laterText.history.loading : laterText.history.none}</p>;
   }
   return (
     <div class="history-list">
@@ -139,7 +141,7 @@ function VersionList({ model, chosen, onChoose }: VersionListProps) {
       </ul>
       {next !== null && (
         <button type="button" class="button small" disabled={isLoading} onClick={() => void model.load(next)}>
-          {text.history.earlier}
+          {laterText.history.earlier}
         </button>
       )}
     </div>
@@ -147,7 +149,7 @@ function VersionList({ model, chosen, onChoose }: VersionListProps) {
 }
 
 function about({ name, createdAt, automatic, author }: Version): string {
-  const moment = name === null ? null : text.history.moment(createdAt);
-  const by = author === null ? null : text.history.by(author);
-  return [moment, automatic ? text.history.automatic : null, by].filter((part) => part !== null).join(' · ');
+  const moment = name === null ? null : laterText.history.moment(createdAt);
+  const by = author === null ? null : laterText.history.by(author);
+  return [moment, automatic ? laterText.history.automatic : null, by].filter((part) => part !== null).join(' · ');
 }

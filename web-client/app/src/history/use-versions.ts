@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { announce } from '../announcer';
-import { text } from '../text';
+import { laterText } from '../later-text';
 import { VersionsError, type Version, type Versions } from './versions';
 
 /** The list of versions, and what is done with it. */
@@ -49,7 +49,7 @@ export function useVersions(api: Versions): VersionsModel {
 }
 
 export function problemOf(error: unknown): string {
-  const says = text.history.problem;
+  const says = laterText.history.problem;
   if (!(error instanceof VersionsError)) return says.other;
   switch (error.status) {
     case 0:

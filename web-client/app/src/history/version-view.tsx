@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Text } from 'yjs';
 import { DownloadIcon } from '../icons';
+import { laterText } from '../later-text';
 import { download } from '../note/download';
 import { text } from '../text';
 import { diffText, type Piece } from './diff';
@@ -33,10 +34,10 @@ export function VersionView({ api, version, now, mayWrite, onRestore, onRename, 
         <ShownSwitch shown={shown} onChange={setShown} />
       </div>
       {former === null ? (
-        <p class="version-text hint">{problem ?? text.history.loading}</p>
+        <p class="version-text hint">{problem ?? laterText.history.loading}</p>
       ) : shown === 'text' ? (
-        <pre class="version-text" tabIndex={0} role="region" aria-label={text.history.shows.text}>
-          {former === '' ? text.history.empty : former}
+        <pre class="version-text" tabIndex={0} role="region" aria-label={laterText.history.shows.text}>
+          {former === '' ? laterText.history.empty : former}
         </pre>
       ) : (
         <Changes former={former} now={now.toString()} />
@@ -44,7 +45,7 @@ export function VersionView({ api, version, now, mayWrite, onRestore, onRename, 
       <div class="version-actions">
         {mayWrite && former !== null && (
           <button type="button" class="button small primary" onClick={() => void onRestore(former)}>
-            {text.history.restore}
+            {laterText.history.restore}
           </button>
         )}
         {former !== null && (
@@ -75,7 +76,7 @@ function useFormer(api: Versions, id: string): [string | null, string | null] {
         try {
           setFormer(textOfUpdate(update));
         } catch {
-          setProblem(text.history.problem.other);
+          setProblem(laterText.history.problem.other);
         }
       },
       (error: unknown) => current && setProblem(problemOf(error)),
@@ -89,11 +90,11 @@ function useFormer(api: Versions, id: string): [string | null, string | null] {
 
 function ShownSwitch({ shown, onChange }: { readonly shown: Shown; readonly onChange: (shown: Shown) => void }) {
   return (
-    <div class="version-shown" role="radiogroup" aria-label={text.history.show}>
+    <div class="version-shown" role="radiogroup" aria-label={laterText.history.show}>
       {(['changes', 'text'] as const).map((choice) => (
         <label key={choice}>
           <input type="radio" name="version-shown" checked={shown === choice} onChange={() => onChange(choice)} />
-          {text.history.shows[choice]}
+          {laterText.history.shows[choice]}
         </label>
       ))}
     </div>
@@ -103,11 +104,11 @@ function ShownSwitch({ shown, onChange }: { readonly shown: Shown; readonly onCh
 /** What was inserted and deleted since then, marked by colour, by line, and in words for those who see neither. */
 function Changes({ former, now }: { readonly former: string; readonly now: string }) {
   const pieces = useMemo(() => diffText(former, now), [former, now]);
-  if (pieces.every(({ kind }) => kind === 'same')) return <p class="version-text hint">{text.history.same}</p>;
+  if (pieces.every(({ kind }) => kind === 'same')) return <p class="version-text hint">{laterText.history.same}</p>;
   return (
     <>
-      <p class="hint">{text.history.legend}</p>
-      <pre class="version-text" tabIndex={0} role="region" aria-label={text.history.shows.changes}>
+      <p class="hint">{laterText.history.legend}</p>
+      <pre class="version-text" tabIndex={0} role="region" aria-label={laterText.history.shows.changes}>
         {pieces.map((piece, index) => (
           <Change key={index} {...piece} />
         ))}
@@ -121,7 +122,7 @@ function Change({ kind, text: words }: Piece) {
   const Mark = kind === 'inserted' ? 'ins' : 'del';
   return (
     <Mark>
-      <span class="visually-hidden">{text.history.change[kind]} </span>
+      <span class="visually-hidden">{laterText.history.change[kind]} </span>
       {words}
     </Mark>
   );
@@ -137,7 +138,7 @@ function Rename({ version, onRename }: RenameProps) {
   if (name === null) {
     return (
       <button type="button" class="button small" onClick={() => setName(version.name ?? '')}>
-        {text.history.rename}
+        {laterText.history.rename}
       </button>
     );
   }
@@ -150,7 +151,7 @@ function Rename({ version, onRename }: RenameProps) {
     <form class="version-rename" onSubmit={rename}>
       <input
         type="text"
-        aria-label={text.history.newName}
+        aria-label={laterText.history.newName}
         autocomplete="off"
         maxLength={128}
         value={name}
@@ -158,10 +159,10 @@ function Rename({ version, onRename }: RenameProps) {
         onInput={(event) => setName(event.currentTarget.value)}
       />
       <button type="submit" class="button small">
-        {text.history.rename}
+        {laterText.history.rename}
       </button>
       <button type="button" class="button small" onClick={() => setName(null)}>
-        {text.history.cancel}
+        {laterText.history.cancel}
       </button>
     </form>
   );
@@ -172,7 +173,7 @@ function Remove({ onRemove }: { readonly onRemove: () => Promise<void> }) {
   if (!isAsking) {
     return (
       <button type="button" class="button small" onClick={() => setIsAsking(true)}>
-        {text.history.remove}
+        {laterText.history.remove}
       </button>
     );
   }
@@ -184,10 +185,10 @@ function Remove({ onRemove }: { readonly onRemove: () => Promise<void> }) {
         ref={(button) => button?.focus()}
         onClick={() => void onRemove()}
       >
-        {text.history.confirmRemove}
+        {laterText.history.confirmRemove}
       </button>
       <button type="button" class="button small" onClick={() => setIsAsking(false)}>
-        {text.history.cancel}
+        {laterText.history.cancel}
       </button>
     </>
   );

@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { Link, ThemeSwitch } from '../brand';
 import { usePage, useStore } from '../hooks';
 import { NoteIcon, StoaMark } from '../icons';
+import { laterText } from '../later-text';
 import { NotePanel } from '../note/panel';
 import { NoteSession, type Editor } from '../note/session';
 import { recallPass } from '../pass';
@@ -18,7 +19,7 @@ const NAME_MAX = 64;
 
 /** Give it the document as `key`, so that another document is another session. */
 export function DocumentPage({ doc }: { readonly doc: string }) {
-  const heading = usePage(text.document.title(doc));
+  const heading = usePage(laterText.document.title(doc));
   const [session, setSession] = useState<NoteSession | null>(null);
   const [failure, setFailure] = useState<number | null>(null);
   const [name, setName] = useState(() => recall('stoa.name') ?? '');
@@ -42,7 +43,7 @@ export function DocumentPage({ doc }: { readonly doc: string }) {
   }, [doc, token]);
 
   useEffect(
-    () => session?.introduce(name.trim() === '' ? text.document.nobody : name.trim(), ownId()),
+    () => session?.introduce(name.trim() === '' ? laterText.document.nobody : name.trim(), ownId()),
     [session, name],
   );
 
@@ -64,11 +65,11 @@ export function DocumentPage({ doc }: { readonly doc: string }) {
             remember('stoa.name', next.trim());
           }}
         />
-        {room !== null && <Link href={pathOfRoom(room)}>{text.document.openRoom}</Link>}
+        {room !== null && <Link href={pathOfRoom(room)}>{laterText.document.openRoom}</Link>}
         <ThemeSwitch />
       </header>
       <main class="document-main">
-        {failure !== null && <p class="note-read-only">{text.document.failed(failure)}</p>}
+        {failure !== null && <p class="note-read-only">{laterText.document.failed(failure)}</p>}
         {session !== null && <Editors session={session} />}
         {session !== null && <NotePanel session={session} token={token} hasOwnTab={false} />}
       </main>
@@ -100,7 +101,7 @@ function NameField({ name, onChange }: NameFieldProps) {
 function Editors({ session }: { readonly session: NoteSession }) {
   const { editors } = useStore(session);
   return (
-    <ul class="document-editors" aria-label={text.document.here}>
+    <ul class="document-editors" aria-label={laterText.document.here}>
       {editors.map((editor) => (
         <EditorName key={editor.id} editor={editor} />
       ))}

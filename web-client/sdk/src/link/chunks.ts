@@ -9,13 +9,23 @@ export const BUFFERED_HIGH_BYTES = 1024 * 1024;
 
 const HEADER_LAST = 0;
 const HEADER_MORE = 1;
-const PAYLOAD_BYTES = CHUNK_BYTES - 1;
 
 /** Messages waiting for a data channel, handed out as chunks: one header byte (0 last, 1 more follow) and payload. */
 export class ChunkQueue {
+  readonly #payloadBytes: number;
   #messages: Uint8Array[] = [];
   #offset = 0;
   #waitingBytes = 0;
+
+  /** `chunkBytes`: size of a chunk with its header. */
+  constructor(chunkBytes = CHUNK_BYTES) {
+    this.#payloadBytes = chunkBytes - 1;
+  }
+
+  /** Whether the next chunk is the first of its message. */
+  get isAtBeginning(): boolean {
+    return this.#offset === 0;
+  }
 
   /** Bytes that wait, without headers. */
   get waitingBytes(): number {
@@ -39,7 +49,7 @@ export class ChunkQueue {
     if (message === undefined || bufferedBytes >= BUFFERED_HIGH_BYTES) {
       return null;
     }
-    const payload = message.subarray(this.#offset, this.#offset + PAYLOAD_BYTES);
+    const payload = message.subarray(this.#offset, this.#offset + this.#payloadBytes);
     const isLast = this.#offset + payload.length === message.length;
     const chunk = new Uint8Array(payload.length + 1);
     chunk[0] = isLast ? HEADER_LAST : HEADER_MORE;
@@ -89,6 +99,13 @@ export class ChunkReader {
     this.#bytes = 0;
     this.#isDiscarding = false;
     return message;
+  }
+
+  /** Forgets the message under way: chunks of it were lost. What comes next begins one. */
+  reset(): void {
+    this.#parts = [];
+    this.#bytes = 0;
+    this.#isDiscarding = false;
   }
 
   /** Forgets the message under way, and what is still to come of it. */

@@ -1,17 +1,13 @@
-import type { Candidate, Description, MediaState, ParticipantRights } from '../signal/wire';
+import { TRACK_SOURCES } from '../playout';
+import type { Candidate, Description, ParticipantRights, TrackSource } from '../signal/wire';
+import { stateOf } from './connection-state';
 import { DataPort } from './data-port';
-import type { ConnectionState } from './health';
+import type { LocalTracks } from './local-tracks';
 import { Negotiator } from './negotiator';
 import type { LinkEffect, LinkHealthStatus } from './negotiator';
 import { inboundBytes, pathFromStats } from './path';
 import type { LinkPath } from './path';
 import { PulsePort } from './pulse-port';
-
-/** The tracks that go to every other participant; null: nothing at the moment. */
-export interface LocalTracks {
-  readonly audio: MediaStreamTrack | null;
-  readonly video: MediaStreamTrack | null;
-}
 
 /** What a link tells and asks its room. */
 export interface LinkHandlers {
@@ -24,6 +20,8 @@ export interface LinkHandlers {
   readonly opened: () => void;
   readonly closed: () => void;
   readonly received: (message: Uint8Array) => void;
+  /** What the other side sends of a source comes in this track from now on; null: it does not come any more. */
+  readonly track: (source: TrackSource, track: MediaStreamTrack | null) => void;
 }
 
 /** What a link starts with. */
@@ -46,25 +44,31 @@ interface Generation {
   readonly connection: RTCPeerConnection;
   readonly port: DataPort;
   readonly pulse: PulsePort;
-  readonly transceivers: { audio: RTCRtpTransceiver | null; video: RTCRtpTransceiver | null };
+  /** Those on which oneself sends. */
+  readonly transceivers: Partial<Record<TrackSource, RTCRtpTransceiver>>;
   /** What each sender was told last: it shows the track only when `replaceTrack` has come through. */
-  readonly told: { audio: MediaStreamTrack | null; video: MediaStreamTrack | null };
+  readonly told: Partial<Record<TrackSource, MediaStreamTrack | null>>;
 }
 
-const KINDS = ['audio', 'video'] as const;
+/** Both sides send on the same transceivers; every link has these from the beginning. */
+const FIRST_SOURCES = ['microphone', 'camera'] as const;
+/**
+ * These are added when either side shares its screen, always by the side that made the first offer: if both offered at
+ * the same time, one would have to be taken back, after which Chromium no longer shows the camera.
+ */
+const SCREEN_SOURCES = ['screen', 'screen_audio'] as const;
+const KIND = { microphone: 'audio', camera: 'video', screen: 'video', screen_audio: 'audio' } as const;
 
 /** The direct WebRTC connection to one other participant: drives a `Negotiator`. */
 export class Link {
-  /** What the other participant sends; the same object over all generations. */
-  readonly stream = new MediaStream();
   readonly #negotiator: Negotiator;
   readonly #handlers: LinkHandlers;
   #iceServers: RTCIceServer[];
   #tracks: LocalTracks;
   #generation: Generation | null = null;
   #path: LinkPath = 'unknown';
-  #remoteMedia: MediaState = { microphone: false, camera: false, screen: false };
   #remoteRights: RemoteRights;
+  #isScreenShared = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
@@ -113,11 +117,13 @@ export class Link {
     this.#run((nowMs) => this.#negotiator.setReachable(isReachable, nowMs));
   }
 
-  /** What the other side says that it publishes: nothing else is played, whatever it sends. */
-  setRemoteMedia(media: MediaState): void {
-    this.#remoteMedia = media;
-    for (const track of this.stream.getTracks()) {
-      this.#admit(track);
+  /** Whether the other side shares its screen. */
+  setScreenShared(isShared: boolean): void {
+    if (isShared !== this.#isScreenShared) {
+      this.#isScreenShared = isShared;
+      if (this.#generation !== null) {
+        this.#attachTracks(this.#generation);
+      }
     }
   }
 
@@ -153,6 +159,16 @@ export class Link {
     return this.#generation?.port.isOpen ?? false;
   }
 
+  /** The receiver of a source, for what it tells; undefined: nothing came of it yet. */
+  receiverOf(source: TrackSource): RTCRtpReceiver | undefined {
+    return this.#generation?.transceivers[source]?.receiver;
+  }
+
+  /** The sender of a source; undefined: it was not sent yet. */
+  senderOf(source: TrackSource): RTCRtpSender | undefined {
+    return this.#generation?.transceivers[source]?.sender;
+  }
+
   /** WebRTC statistics of the present connection. */
   async stats(): Promise<RTCStatsReport | null> {
     return (await this.#generation?.connection.getStats()) ?? null;
@@ -177,8 +193,8 @@ export class Link {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#closeGeneration();
-    for (const track of this.stream.getTracks()) {
-      this.stream.removeTrack(track);
+    for (const source of TRACK_SOURCES) {
+      this.#handlers.track(source, null);
     }
   }
 
@@ -261,11 +277,7 @@ export class Link {
       beat: () => void this.#readInbound(number, connection),
       ended: () => this.#runAndTell((nowMs) => this.#negotiator.handleEnded(number, nowMs)),
     });
-    const [transceivers, told] = [
-      { audio: null, video: null },
-      { audio: null, video: null },
-    ];
-    const generation: Generation = { number, connection, port, pulse, transceivers, told };
+    const generation: Generation = { number, connection, port, pulse, transceivers: {}, told: {} };
     this.#generation = generation;
     this.#handlers.created();
     connection.onnegotiationneeded = () => this.#run(() => this.#negotiator.handleNegotiationNeeded(number));
@@ -278,11 +290,9 @@ export class Link {
     };
     connection.onconnectionstatechange = () => this.#handleConnectionState(generation);
     connection.oniceconnectionstatechange = () => this.#handleConnectionState(generation);
-    connection.ontrack = ({ track }) => this.#receive(track);
+    connection.ontrack = ({ transceiver }) => this.#receive(connection, transceiver);
     if (isOfferer) {
-      for (const kind of KINDS) {
-        generation.transceivers[kind] = connection.addTransceiver(kind, { direction: 'sendrecv' });
-      }
+      this.#addTransceivers(generation, FIRST_SOURCES);
       this.#attachTracks(generation);
     }
   }
@@ -342,12 +352,12 @@ export class Link {
     }
   }
 
-  /** The answering side sends on the transceivers that the offer made, so that each kind exists once. */
+  /** The answering side sends on the transceivers that the offers made, so that each source exists once. */
   #adoptTransceivers(generation: Generation): void {
-    for (const transceiver of generation.connection.getTransceivers()) {
-      const kind = transceiver.receiver.track.kind === 'audio' ? 'audio' : 'video';
-      if (generation.transceivers[kind] === null) {
-        generation.transceivers[kind] = transceiver;
+    for (const source of TRACK_SOURCES) {
+      const transceiver = transceiverOf(source, generation.connection);
+      if (generation.transceivers[source] === undefined && transceiver !== undefined) {
+        generation.transceivers[source] = transceiver;
         transceiver.direction = 'sendrecv';
       }
     }
@@ -355,31 +365,33 @@ export class Link {
   }
 
   #attachTracks(generation: Generation): void {
-    for (const kind of KINDS) {
-      const sender = generation.transceivers[kind]?.sender;
-      const track = this.#remoteRights.subscribe ? this.#tracks[kind] : null;
-      if (sender !== undefined && generation.told[kind] !== track) {
-        generation.told[kind] = track;
+    const { transceivers, told } = generation;
+    if (!this.#negotiator.isPolite && (this.#isScreenShared || this.#tracks.screen !== undefined)) {
+      this.#addTransceivers(generation, SCREEN_SOURCES);
+    }
+    for (const source of TRACK_SOURCES) {
+      const sender = transceivers[source]?.sender;
+      const track = this.#remoteRights.subscribe ? (this.#tracks[source] ?? null) : null;
+      if (sender !== undefined && (told[source] ?? null) !== track) {
+        told[source] = track;
         // Refused only by a closed connection: the next generation attaches the tracks anew.
         sender.replaceTrack(track).catch(() => undefined);
       }
     }
   }
 
-  #receive(track: MediaStreamTrack): void {
-    for (const old of this.stream.getTracks()) {
-      if (old.kind === track.kind && old !== track) {
-        this.stream.removeTrack(old);
-      }
+  #addTransceivers({ connection, transceivers }: Generation, sources: readonly TrackSource[]): void {
+    for (const source of sources) {
+      transceivers[source] ??= connection.addTransceiver(KIND[source], { direction: 'sendrecv' });
     }
-    this.#admit(track);
-    this.stream.addTrack(track);
-    this.#handlers.changed();
   }
 
-  #admit(track: MediaStreamTrack): void {
-    const { microphone, camera, screen } = this.#remoteMedia;
-    track.enabled = track.kind === 'audio' ? microphone : camera || screen;
+  #receive(connection: RTCPeerConnection, transceiver: RTCRtpTransceiver): void {
+    const source = TRACK_SOURCES.find((one) => transceiverOf(one, connection) === transceiver);
+    if (source !== undefined) {
+      this.#handlers.track(source, transceiver.receiver.track);
+      this.#handlers.changed();
+    }
   }
 
   #closeGeneration(): void {
@@ -400,18 +412,10 @@ export class Link {
   }
 }
 
-/** The state of ICE may be ahead of the whole, and is `checking` for a while after a restart. Null: closed. */
-function stateOf({ connectionState, iceConnectionState }: RTCPeerConnection): ConnectionState | null {
-  if (connectionState === 'closed' || iceConnectionState === 'closed') {
-    return null;
-  }
-  if (connectionState !== 'connected') {
-    return connectionState;
-  }
-  if (iceConnectionState === 'disconnected' || iceConnectionState === 'failed') {
-    return iceConnectionState;
-  }
-  return iceConnectionState === 'checking' || iceConnectionState === 'new' ? 'connecting' : 'connected';
+/** The first section of each kind is that of the microphone and the camera, the second that of a screen. */
+function transceiverOf(source: TrackSource, connection: RTCPeerConnection): RTCRtpTransceiver | undefined {
+  const ofKind = connection.getTransceivers().filter(({ receiver }) => receiver.track.kind === KIND[source]);
+  return ofKind[source === 'microphone' || source === 'camera' ? 0 : 1];
 }
 
 function fromRtc(candidate: RTCIceCandidate): Candidate {

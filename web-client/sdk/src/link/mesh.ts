@@ -1,8 +1,11 @@
 import { MeshChannel } from '../channel';
-import type { LinkView, ParticipantId } from '../roster';
-import type { Candidate, Description, Participant } from '../signal/wire';
+import type { ParticipantId, PathView } from '../roster';
+import type { Candidate, Description, Participant, TrackSource } from '../signal/wire';
 import { Link } from './link';
-import type { LocalTracks, RemoteRights } from './link';
+import type { RemoteRights } from './link';
+import type { LinkPath } from './path';
+import { areSameTracks } from './local-tracks';
+import type { LocalTracks } from './local-tracks';
 
 /** What the mesh tells and asks the room. */
 export interface MeshHandlers {
@@ -12,6 +15,8 @@ export interface MeshHandlers {
   readonly changed: () => void;
   /** `generations` gives something else than before. */
   readonly generationChanged: () => void;
+  /** What a participant sends of a source comes in this track from now on; null: it does not come any more. */
+  readonly track: (from: ParticipantId, source: TrackSource, track: MediaStreamTrack | null) => void;
 }
 
 const PATH_PERIOD_MS = 3_000;
@@ -31,7 +36,7 @@ export class Mesh {
   readonly #timer: ReturnType<typeof setInterval>;
   #self = '';
   #iceServers: RTCIceServer[] = [];
-  #tracks: LocalTracks = { audio: null, video: null };
+  #tracks: LocalTracks = {};
 
   constructor(handlers: MeshHandlers) {
     this.#handlers = handlers;
@@ -73,8 +78,11 @@ export class Mesh {
     return this.#links.get(id)?.isAlive ?? false;
   }
 
-  /** Makes the links match who is there. `isSignalingLive`: whether the own socket is connected. */
-  reconcile(others: readonly Participant[], isSignalingLive: boolean): void {
+  /**
+   * Makes the links match who is there. `isSignalingLive`: whether the own socket is connected; `mayOpen`: whether links
+   * are made to those who have none.
+   */
+  reconcile(others: readonly Participant[], isSignalingLive: boolean, mayOpen: boolean): void {
     const present = new Set(others.map(({ id }) => id));
     for (const [id, link] of this.#links) {
       if (!present.has(id)) {
@@ -82,10 +90,10 @@ export class Mesh {
       }
     }
     for (const { id, connected, media, rights } of others) {
-      const link = this.#links.get(id) ?? this.#open(id, rights ?? EVERYTHING);
-      link.setRemoteRights(rights ?? EVERYTHING);
-      link.setRemoteMedia(media);
-      link.setReachable(isSignalingLive && connected);
+      const link = this.#links.get(id) ?? (mayOpen ? this.#open(id, rights ?? EVERYTHING) : undefined);
+      link?.setRemoteRights(rights ?? EVERYTHING);
+      link?.setScreenShared(media.screen);
+      link?.setReachable(isSignalingLive && connected);
     }
   }
 
@@ -101,7 +109,7 @@ export class Mesh {
 
   /** Sends other tracks to everybody from now on. */
   setTracks(tracks: LocalTracks): void {
-    if (tracks.audio === this.#tracks.audio && tracks.video === this.#tracks.video) {
+    if (areSameTracks(tracks, this.#tracks)) {
       return;
     }
     this.#tracks = tracks;
@@ -110,17 +118,36 @@ export class Mesh {
     }
   }
 
-  /** How the link to a participant looks. */
-  view(id: ParticipantId): LinkView {
+  /** How the link to a participant looks; null: there is none. */
+  view(id: ParticipantId): PathView | null {
     const link = this.#links.get(id);
-    return link === undefined
-      ? { link: 'connecting', path: 'unknown', stream: null }
-      : { link: link.status, path: link.path, stream: link.stream };
+    return link === undefined ? null : { link: link.status, path: link.path };
+  }
+
+  /** Whether every link works. */
+  get areConnected(): boolean {
+    return [...this.#links.values()].every(({ status }) => status === 'connected');
   }
 
   /** WebRTC statistics of one link. */
   async stats(id: ParticipantId): Promise<RTCStatsReport | null> {
     return (await this.#links.get(id)?.stats()) ?? null;
+  }
+
+  /** What tells how a source of a participant is received; undefined: it is not. */
+  receiverOf(id: ParticipantId, source: TrackSource): RTCRtpReceiver | undefined {
+    return this.#links.get(id)?.receiverOf(source);
+  }
+
+  /** What tells how a source is sent, taken from the first link; undefined: it is not. */
+  senderOf(source: TrackSource): { readonly sender: RTCRtpSender; readonly path: LinkPath } | undefined {
+    for (const link of this.#links.values()) {
+      const sender = link.senderOf(source);
+      if (sender !== undefined) {
+        return { sender, path: link.path };
+      }
+    }
+    return undefined;
   }
 
   /** Closes every link. */
@@ -147,6 +174,7 @@ export class Mesh {
         opened: () => this.channel.handleOpened(id),
         closed: () => this.channel.handleClosed(id),
         received: (message) => this.channel.handleMessage(id, message),
+        track: (source, track) => this.#handlers.track(id, source, track),
       },
     });
     this.#links.set(id, link);

@@ -1,5 +1,8 @@
-/** The way media takes between two participants. */
-export type LinkPath = 'unknown' | 'direct' | 'relayed';
+/**
+ * The way media takes between two participants: directly, by way of a TURN relay, by way of the server's SFU, or of that
+ * through a relay.
+ */
+export type LinkPath = 'unknown' | 'direct' | 'relayed' | 'server' | 'server-relayed';
 
 interface PathStats {
   readonly id: string;
@@ -12,6 +15,7 @@ interface PathStats {
   readonly remoteCandidateId?: string;
   readonly candidateType?: string;
   readonly bytesReceived?: number;
+  readonly responsesReceived?: number;
 }
 
 /** Reads the path off WebRTC statistics. Relayed: at least one side uses a TURN relay. */
@@ -40,6 +44,12 @@ export function inboundBytes(stats: Iterable<object>): number {
     ofPairs += type === 'candidate-pair' ? bytesReceived : 0;
   }
   return Math.max(ofTransports, ofPairs);
+}
+
+/** Grows with everything that comes in: bytes, and the answers to ICE's checks, which browsers do not count as bytes. */
+export function activity(stats: readonly object[]): number {
+  const answers = stats.reduce((sum, entry) => sum + ((entry as PathStats).responsesReceived ?? 0), 0);
+  return inboundBytes(stats) + answers;
 }
 
 function selectedPair(byId: ReadonlyMap<string, PathStats>): PathStats | undefined {

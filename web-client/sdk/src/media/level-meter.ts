@@ -7,8 +7,12 @@ export function levelOf(samples: Float32Array): number {
   for (const sample of samples) {
     sum += sample * sample;
   }
-  const rms = Math.sqrt(sum / Math.max(1, samples.length));
-  const decibel = 20 * Math.log10(Math.max(rms, 1e-6));
+  return levelOfAmplitude(Math.sqrt(sum / Math.max(1, samples.length)));
+}
+
+/** 0..1 from an amplitude in 0..1. */
+export function levelOfAmplitude(amplitude: number): number {
+  const decibel = 20 * Math.log10(Math.max(amplitude, 1e-6));
   return Math.min(1, Math.max(0, 1 - decibel / FLOOR_DB));
 }
 

@@ -6,6 +6,7 @@ import { DeviceIntent } from './device-intent';
 import type { DeviceChoice, DeviceRequest, LocalDeviceState } from './device-intent';
 import { LevelMeter } from './level-meter';
 import { MutedMeter } from './muted-meter';
+import { ScreenShare } from './screen-share';
 
 /** Everything about the own devices; replaced as a whole on every change. */
 export interface LocalMediaState {
@@ -16,6 +17,8 @@ export interface LocalMediaState {
   readonly speakers: readonly DeviceChoice[];
   /** The live tracks; always the same object, tracks come and go. */
   readonly stream: MediaStream;
+  /** The shared screen, and its sound if there is any; null: nothing is shared. */
+  readonly screen: MediaStream | null;
 }
 
 /** What is wanted at first; both default to true. */
@@ -45,6 +48,7 @@ export class LocalMedia {
   readonly #meter = new LevelMeter(() => this.#tracks.microphone);
   readonly #mutedMeter = new MutedMeter();
   readonly #stream = new MediaStream();
+  readonly #screen = new ScreenShare(() => this.#publish());
   #isWatching = false;
   #state: LocalMediaState;
 
@@ -90,6 +94,21 @@ export class LocalMedia {
   }
 
   /**
+   * Lets the user choose a screen, a window or a tab to share. Does nothing while one is shared. Needs a user's gesture.
+   *
+   * Rejects with a `StoaError`: `screen_denied` (by the user, who may just have changed their mind, or the system),
+   * `screen_unsupported`, `screen_failed`.
+   */
+  startScreen(): Promise<void> {
+    return this.#screen.start();
+  }
+
+  /** Ends the sharing. */
+  stopScreen(): void {
+    this.#screen.stop();
+  }
+
+  /**
    * Uses another device from now on. If it cannot be opened, the former device, or else any, takes its place and the
    * error stays in the state.
    */
@@ -131,6 +150,7 @@ export class LocalMedia {
   /** Gives every device back. What is wanted stays, and `start` opens it again. */
   stop(): void {
     this.#unwatch();
+    this.#screen.stop();
     for (const kind of KINDS) {
       this.#intents[kind].stop();
     }
@@ -294,7 +314,11 @@ export class LocalMedia {
     this.#mutedMeter.setMuted(microphone?.enabled === false ? microphone : null);
     const { microphones, cameras, speakers } = this.#state;
     const next = this.#snapshot(microphones, cameras, speakers);
-    if (!isSameDevice(next.microphone, this.#state.microphone) || !isSameDevice(next.camera, this.#state.camera)) {
+    const isSame =
+      isSameDevice(next.microphone, this.#state.microphone) &&
+      isSameDevice(next.camera, this.#state.camera) &&
+      next.screen === this.#state.screen;
+    if (!isSame) {
       this.#state = next;
       this.#listeners.notify();
     }
@@ -312,6 +336,7 @@ export class LocalMedia {
       cameras,
       speakers,
       stream: this.#stream,
+      screen: this.#screen.stream,
     };
   }
 }

@@ -30,9 +30,13 @@ const isParticipant = hasFields({
   moderator: isFlag,
   rights: isAbsentOr(isRights),
 });
+/** A way that a later server knows and this SDK does not must not cost the room: it is taken as a mesh. */
+const isTopology = hasFields({ mode: isText, epoch: isCount });
+const isTrack = hasFields({ id: isCount, participant: isText, source: isText, codec: isText, layers: isCount });
 const isRoom = hasFields({
   name: isText,
-  topology: isRecord,
+  topology: isTopology,
+  tracks: isAbsentOr(isListOf(isTrack)),
   locked: isFlag,
   chat_enabled: isFlag,
   participants: isListOf(isParticipant),
@@ -73,6 +77,15 @@ const MESSAGES: Record<ServerMessage['type'], Check> = {
   token_expiring: hasFields({ expires_in_ms: isCount }),
   description: hasFields({ from: isText, link: isCount, description: isDescription }),
   candidate: hasFields({ from: isText, link: isCount, candidate: isAbsentOr(isCandidate) }),
+  topology_changed: hasFields({ topology: isTopology }),
+  sfu_answer: hasFields({ connection: isCount, offer_id: isCount, sdp: isText }),
+  sfu_refused: hasFields({ connection: isCount, offer_id: isCount, message: isText }),
+  sfu_slots: hasFields({ connection: isCount, audio: isCount, video: isCount }),
+  sfu_seated: hasFields({ connection: isCount, track: isCount, mid: isText }),
+  sfu_closed: hasFields({ connection: isCount }),
+  track_published: hasFields({ track: isTrack }),
+  track_ended: hasFields({ track: isCount }),
+  speakers: hasFields({ participants: isListOf(isText) }),
   reconnect: hasFields({ after_ms: isCount }),
 };
 

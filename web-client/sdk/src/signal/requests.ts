@@ -78,6 +78,11 @@ export class Requests {
     return this.#remove((message) => message.type === 'description' || message.type === 'candidate');
   }
 
+  /** Drops what was about a connection to the SFU: the room begins another one when it is told everything anew. */
+  dropConnected(): number[] {
+    return this.#remove(({ type }) => type === 'sfu_offer' || type === 'sfu_wish' || type === 'sfu_close');
+  }
+
   /** Drops everything. Returns the ids. */
   dropAll(): number[] {
     return this.#remove(() => true);

@@ -412,6 +412,9 @@ export class SignalSession {
     if (this.#participant !== null && !isSameParticipant) {
       this.#settleDropped(this.#requests.dropAddressed());
     }
+    if (this.#participant !== null && isFreshState(welcome)) {
+      this.#settleDropped(this.#requests.dropConnected());
+    }
     this.#phase = 'live';
     this.#liveSinceMs = nowMs;
     this.#participant = welcome.participant;
