@@ -33,6 +33,8 @@ pub(crate) struct Turn {
 impl Turn {
     pub(crate) fn udp(server: SocketAddr, username: &str, password: &str) -> Self {
         let socket = UdpSocket::bind((server.ip(), 0)).unwrap();
+        // The port stays taken: whoever got it next would find this client's allocation there.
+        std::mem::forget(socket.try_clone().unwrap());
         socket.connect(server).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Self::over(Wire::Udp(socket), username, password)

@@ -28,6 +28,7 @@ mod speaker;
 pub use forward::{CommandError, Event, Forwarder, SenderReport, Stats, TrackConfig, Wish};
 pub use layer::Quality;
 pub use packet::{Codec, Extensions, Kind, Outgoing, Packet, Prefix, Publisher, ShortId, Sink, Stream, TrackId};
+pub use rewrite::LastNumbers;
 pub use session::{Certificate, OfferError, Transmit};
 pub use shard::{
     Announced, Command, Event as ShardEvent, RoomKey, SessionKey, Shard, ShardConfig, ShardError, ShardStats, is_media,

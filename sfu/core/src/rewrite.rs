@@ -42,6 +42,14 @@ pub(crate) struct Rewriter {
     sent: SentLog,
 }
 
+/// The numbers that a track ended with at a sink. What follows in the same media section goes on from there: a decoder that finds
+/// its old numbers again takes new frames for continuations of old ones, and shows one person's picture in another's.
+#[derive(Debug, Clone, Copy)]
+pub struct LastNumbers {
+    codec: Codec,
+    numbers: Numbers,
+}
+
 /// Where a segment's packets come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Origin {
@@ -110,6 +118,18 @@ impl Rewriter {
             keyframe: 0,
             sent: SentLog::new(sent),
         }
+    }
+
+    /// Goes on from what the sink saw before in the same section, if that was of the same codec.
+    pub(crate) fn follow(&mut self, last: LastNumbers) {
+        if last.codec == self.codec {
+            self.numbers = Some(last.numbers);
+        }
+    }
+
+    /// The highest numbers so far.
+    pub(crate) fn last_numbers(&self) -> Option<LastNumbers> {
+        self.numbers.map(|numbers| LastNumbers { codec: self.codec, numbers })
     }
 
     /// Begins a segment with the packet `first`. `clock` is what its layer's sender reports say.

@@ -204,7 +204,7 @@ impl Session {
         let mids = offer.mids;
         let answer = self.touch(now, out, |rtc| rtc.sdp_api().accept_offer(offer.offer));
         let answer = answer.map_err(|_| OfferError::Unacceptable)?.to_sdp_string();
-        let sdp = self.name_credentials(answer);
+        let sdp = offer::in_offers_order(&self.name_credentials(answer), sdp);
         let sections: Vec<_> = mids.iter().filter_map(|mid| self.section(*mid)).collect();
         self.streams.retain(|stream| sections.iter().any(|section| section.is_published(stream.mid)));
         let unseated = self.keep_slots(&sections);

@@ -10,6 +10,8 @@ pub(crate) struct Speakers {
     most: usize,
     voices: BTreeMap<TrackId, Voice>,
     active: Vec<TrackId>,
+    /// Turns since another order began to fit better.
+    unlike_turns: u32,
     next: Option<Instant>,
 }
 
@@ -27,7 +29,7 @@ struct Voice {
 impl Speakers {
     /// At most `most` tracks count as active at a time.
     pub(crate) const fn new(most: usize) -> Self {
-        Self { most, voices: BTreeMap::new(), active: Vec::new(), next: None }
+        Self { most, voices: BTreeMap::new(), active: Vec::new(), unlike_turns: 0, next: None }
     }
 
     /// A packet of `track` says how loud it is, in -dBov. Packets of silence have 127.
@@ -70,7 +72,8 @@ impl Speakers {
         &self.active
     }
 
-    /// Puts the speakers into order. Somebody is overtaken only by a clear margin, so that equals do not take turns.
+    /// Puts the speakers into order. Who begins and who ends counts at once; somebody is overtaken only by a clear margin and after a
+    /// while, so that equals do not take turns.
     fn rank(&mut self) -> bool {
         let place = |track: &TrackId| self.active.iter().position(|active| active == track);
         let mut ranked: Vec<_> = self
@@ -85,11 +88,19 @@ impl Speakers {
             .collect();
         ranked.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         ranked.truncate(self.most);
-        let is_same = ranked.iter().map(|(_, track)| track).eq(&self.active);
-        if !is_same {
-            self.active = ranked.into_iter().map(|(_, track)| track).collect();
+        let ranked: Vec<_> = ranked.into_iter().map(|(_, track)| track).collect();
+        if ranked == self.active {
+            self.unlike_turns = 0;
+            return false;
         }
-        !is_same
+        self.unlike_turns += 1;
+        let is_speaking = |track: &TrackId| self.voices.get(track).is_some_and(|voice| voice.is_speaking);
+        let is_full = self.active.len() >= ranked.len() && self.active.iter().all(is_speaking);
+        if is_full && self.unlike_turns < OVERTAKING_TURNS {
+            return false;
+        }
+        (self.active, self.unlike_turns) = (ranked, 0);
+        true
     }
 }
 
@@ -125,6 +136,9 @@ const LOUD: u32 = 67 * UNIT;
 /// How much louder somebody must be to overtake: 4 dB per place.
 const MARGIN: u32 = 4 * UNIT;
 
+/// For how many turns in a row another order must fit better: 1 s.
+const OVERTAKING_TURNS: u32 = 10;
+
 /// A pause of this many turns ends a speech: 1 s.
 const HOLD_TURNS: u32 = 10;
 
@@ -155,6 +169,20 @@ mod tests {
         run(&mut speakers, &mut now, 20, &[(1, 60), (2, 30), (3, 25)]);
         assert_eq!(speakers.active().len(), 2);
         assert!(!speakers.active().contains(&TrackId(1)));
+    }
+
+    #[test]
+    fn those_who_take_turns_in_being_loud_do_not_change_the_order_each_time() {
+        let (mut now, mut speakers, mut changes) = (Instant::now(), Speakers::new(2), 0);
+        for turn in 0..100_u64 {
+            let loud = turn / 2 % 3;
+            for track in 0..3 {
+                speakers.handle_level(TrackId(track), if track == loud { 10 } else { 50 }, None, now);
+            }
+            now += TURN;
+            changes += usize::from(speakers.handle_timeout(now));
+        }
+        assert!((2..14).contains(&changes), "{changes} changes in 10 s");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub struct Limits {
     pub heartbeat: Duration,
     /// Silence after which a socket counts as lost.
     pub silence: Duration,
-    /// Bytes waiting for one socket before its reader counts as too slow.
+    /// Bytes waiting for one socket, beside its largest frame, before its reader counts as too slow.
     pub queue_bytes: usize,
     /// How long a socket may accept nothing while something waits for it.
     pub stall_timeout: Duration,
@@ -37,6 +37,8 @@ pub struct Limits {
     pub in_flight_bytes: usize,
     /// Bytes kept for a resume.
     pub resume_bytes: usize,
+    /// The same for somebody who was cut off for reading too slowly.
+    pub slow_resume_bytes: usize,
     /// Frames kept for a resume.
     pub resume_frames: usize,
     /// Bytes kept for all sessions together; beyond it, who keeps more than a fair share loses the right to resume.
@@ -116,10 +118,11 @@ impl Default for Limits {
             mesh_calm: Duration::from_secs(10),
             heartbeat: Duration::from_secs(15),
             silence: Duration::from_secs(20),
-            queue_bytes: 256 * 1024,
+            queue_bytes: 128 * 1024,
             stall_timeout: Duration::from_secs(4),
             in_flight_bytes: 32 * 1024,
             resume_bytes: 1024 * 1024,
+            slow_resume_bytes: 192 * 1024,
             resume_frames: 1024,
             kept_bytes: 256 * 1024 * 1024,
             kept_share_bytes: 64 * 1024,

@@ -22,6 +22,10 @@ pub(crate) struct Session {
     pub(crate) in_flight: usize,
     /// More was missed than is kept.
     pub(crate) is_over_window: bool,
+    /// The last socket did not take what was sent, so less is kept for the next.
+    pub(crate) is_slow: bool,
+    /// The largest frame since everything was written: an answer of the SFU alone may be longer than what may wait otherwise.
+    pub(crate) largest: usize,
     /// What the owner has counted of its outbox.
     pub(crate) counted_bytes: usize,
     secret: Box<str>,
@@ -60,6 +64,8 @@ impl Session {
             outbox: Outbox::default(),
             in_flight: 0,
             is_over_window: false,
+            is_slow: false,
+            largest: 0,
             counted_bytes: 0,
             secret: secret.into(),
             previous_secret: None,
@@ -127,7 +133,7 @@ impl Session {
     ) -> Option<ConnectionId> {
         self.secret = secret.into();
         self.previous_secret = presented.map(Into::into);
-        self.in_flight = 0;
+        (self.in_flight, self.is_slow) = (0, false);
         self.connection.replace(connection)
     }
 

@@ -5,6 +5,7 @@ use super::track::{Track, TrackConfig};
 use super::{CommandError, Forwarder, MOST_SINK_TRACKS, MOST_SUBSCRIPTIONS, MOST_TRACKS, REPLAY_INTERVAL, Timer, Wish};
 use crate::layer::Quality;
 use crate::packet::{Publisher, Sink, TrackId};
+use crate::rewrite::LastNumbers;
 
 impl Forwarder {
     /// A track is published.
@@ -52,6 +53,21 @@ impl Forwarder {
     /// # Errors
     /// If there is no such track, the sink has it already, or there are too many.
     pub fn subscribe(&mut self, sink: Sink, id: TrackId, wish: Wish, now: Instant) -> Result<(), CommandError> {
+        self.subscribe_after(sink, id, wish, None, now)
+    }
+
+    /// The same, where the sink got another track before in the same media section, which ended with these numbers.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn subscribe_after(
+        &mut self,
+        sink: Sink,
+        id: TrackId,
+        wish: Wish,
+        last: Option<LastNumbers>,
+        now: Instant,
+    ) -> Result<(), CommandError> {
         let track = self.tracks.get_mut(&id).ok_or(CommandError::UnknownTrack(id))?;
         let Err(place) = track.subscriptions.binary_search_by_key(&sink, |subscription| subscription.sink) else {
             return Err(CommandError::Duplicate(id));
@@ -61,11 +77,22 @@ impl Forwarder {
             return Err(CommandError::Full);
         }
         path.tracks.push(id);
-        let subscription = Subscription::new(sink, track.config.codec, track.config.kind, wish, now);
+        let mut subscription = Subscription::new(sink, track.config.codec, track.config.kind, wish, now);
+        if let Some(last) = last {
+            subscription.rewriter_mut().follow(last);
+        }
         track.subscriptions.insert(place, subscription);
         self.allocate(sink, now);
         self.aim(sink, id, now);
         Ok(())
+    }
+
+    /// The numbers that a sink has seen of a track; for [`Self::subscribe_after`].
+    #[must_use]
+    pub fn last_numbers(&self, sink: Sink, id: TrackId) -> Option<LastNumbers> {
+        let subscriptions = &self.tracks.get(&id)?.subscriptions;
+        let place = subscriptions.binary_search_by_key(&sink, |subscription| subscription.sink).ok()?;
+        subscriptions.get(place)?.rewriter().last_numbers()
     }
 
     /// A sink shall not get a track any more.

@@ -204,6 +204,10 @@ impl Subscription {
         })
     }
 
+    pub(super) const fn rewriter(&self) -> &Rewriter {
+        &self.rewriter
+    }
+
     pub(super) const fn rewriter_mut(&mut self) -> &mut Rewriter {
         &mut self.rewriter
     }

@@ -88,6 +88,34 @@ pub(super) fn read(sdp: &str) -> Result<Read, OfferError> {
     Ok(Read { offer, mids })
 }
 
+/// An answer whose media sections name the payload types in the offer's order. The engine names them in its own, and a participant
+/// sends the first one ([RFC 3264 § 6.1](https://www.rfc-editor.org/rfc/rfc3264#section-6.1)): what it likes best shall be what it sends.
+pub(super) fn in_offers_order(answer: &str, offer: &str) -> String {
+    let mut offered = offer.lines().filter(|line| line.starts_with("m="));
+    let mut out = String::with_capacity(answer.len());
+    for line in answer.split_inclusive('\n') {
+        match line.starts_with("m=").then(|| offered.next()).flatten() {
+            Some(wish) => out.push_str(&sorted(line, wish)),
+            None => out.push_str(line),
+        }
+    }
+    out
+}
+
+/// A media line whose formats are in the order of another one.
+fn sorted(line: &str, wish: &str) -> String {
+    let (text, end) = line.split_at(line.trim_end().len());
+    let mut words: Vec<_> = text.split(' ').collect();
+    let place = |format: &&str| wish.split(' ').skip(FORMATS).position(|wished| wished.trim_end() == *format);
+    if let Some(formats) = words.get_mut(FORMATS..) {
+        formats.sort_by_key(|format| place(format).unwrap_or(usize::MAX));
+    }
+    words.join(" ") + end
+}
+
+/// The words of a media line before the first format: kind, port, protocol.
+const FORMATS: usize = 3;
+
 /// The SSRC of an RTP packet; `None` for everything else, which is told apart as [RFC 7983](https://www.rfc-editor.org/rfc/rfc7983) and
 /// [RFC 5761 § 4](https://www.rfc-editor.org/rfc/rfc5761#section-4) say.
 pub(super) fn rtp_ssrc(datagram: &[u8]) -> Option<u32> {
@@ -115,6 +143,16 @@ mod tests {
         packet[0] = 22;
         assert_eq!(rtp_ssrc(&packet), None, "DTLS");
         assert_eq!(rtp_ssrc(&[0x80, 111, 0, 1]), None);
+    }
+
+    #[test]
+    fn answers_name_formats_in_the_offers_order() {
+        let offer = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\nm=video 9 UDP/TLS/RTP/SAVPF 103 104 96 97 45\r\n\
+            m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n";
+        let answer = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 97 103 104\r\na=mid:1\r\n\
+            m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n";
+        assert_eq!(in_offers_order(answer, offer), answer.replace("96 97 103 104", "103 104 96 97"));
+        assert_eq!(in_offers_order("m=video 9 X 9 8", "m=video 9 X 8\r\n"), "m=video 9 X 8 9");
     }
 
     #[test]

@@ -4,7 +4,8 @@ use str0m::media::{Mid, Pt};
 use str0m::rtp::Ssrc;
 
 use crate::packet::{Codec, TrackId};
-use crate::rewrite::SenderReport;
+use crate::rewrite::{LastNumbers, SenderReport};
+use crate::session::Session;
 
 /// A media section in which a participant receives. Tracks come and go in it; its stream never breaks off.
 ///
@@ -17,6 +18,8 @@ pub(super) struct Slot {
     /// The payload types that the participant understands, one for each codec.
     pub(super) formats: Vec<(Codec, Pt)>,
     pub(super) seat: Option<Seat>,
+    /// What the track before ended with.
+    numbers: Option<LastNumbers>,
     /// One past the highest number that was used; `None` before the first.
     next: Option<u64>,
     /// The newest timestamp, and when it was given out.
@@ -51,7 +54,7 @@ pub(super) struct Place {
 
 impl Slot {
     pub(super) const fn new(mid: Mid, ssrc: Ssrc, is_audio: bool) -> Self {
-        Self { mid, ssrc, is_audio, formats: Vec::new(), seat: None, next: None, last: None }
+        Self { mid, ssrc, is_audio, formats: Vec::new(), seat: None, numbers: None, next: None, last: None }
     }
 
     pub(super) fn format(&self, codec: Codec) -> Option<Pt> {
@@ -92,6 +95,20 @@ impl Slot {
         if let Some(seat) = &mut self.seat {
             seat.clock = Some((report, at));
         }
+    }
+}
+
+impl Session {
+    /// A track that leaves its slot ended with these numbers.
+    pub(crate) fn keep_numbers(&mut self, track: TrackId, numbers: LastNumbers) {
+        if let Some(slot) = self.seats.get(&track).and_then(|place| self.slots.get_mut(*place)) {
+            slot.numbers = Some(numbers);
+        }
+    }
+
+    /// What was there before in the slot of a track ended with these.
+    pub(crate) fn last_numbers(&self, track: TrackId) -> Option<LastNumbers> {
+        self.seats.get(&track).and_then(|place| self.slots.get(*place))?.numbers
     }
 }
 

@@ -205,6 +205,8 @@ impl Shard {
 
     /// Takes a track from the room without saying so.
     fn withdraw(&mut self, room_key: RoomKey, key: SessionKey, track: TrackId, now: Instant) {
+        let members: Vec<_> = self.rooms.get(&room_key).into_iter().flat_map(|room| &room.members).copied().collect();
+        members.iter().for_each(|member| self.keep_numbers(*member, track));
         let Some(room) = self.rooms.get_mut(&room_key) else { return };
         room.forwarder.unpublish(track);
         if let Some(published) = room.tracks.remove(&track)
@@ -212,7 +214,6 @@ impl Shard {
         {
             member.published.remove(&published.mid);
         }
-        let members: Vec<_> = self.rooms.get(&room_key).into_iter().flat_map(|room| &room.members).copied().collect();
         for key in members {
             let Some(member) = self.members.get_mut(&key) else { continue };
             member.subscribed.remove(&track);
@@ -235,7 +236,10 @@ impl Shard {
         let room_key = member.room;
         let Some(wish) = wish else {
             member.wishes.remove(&track).ok_or(ShardError::UnknownTrack(track))?;
-            member.session.unseat(track);
+            self.keep_numbers(key, track);
+            if let Some(member) = self.members.get_mut(&key) {
+                member.session.unseat(track);
+            }
             self.unsubscribe(key, track, now);
             self.seat_waiting(key, now);
             return Ok(());
@@ -288,12 +292,24 @@ impl Shard {
         for (track, wish) in &member.wishes {
             if member.session.is_seated(*track)
                 && !member.subscribed.contains(track)
-                && room.forwarder.subscribe(key.sink(), *track, *wish, now).is_ok()
+                && room
+                    .forwarder
+                    .subscribe_after(key.sink(), *track, *wish, member.session.last_numbers(*track), now)
+                    .is_ok()
             {
                 member.subscribed.insert(*track);
             }
         }
         self.settle(room_key, now);
+    }
+
+    /// Whatever takes the place of a track goes on from the numbers it ended with.
+    fn keep_numbers(&mut self, key: SessionKey, track: TrackId) {
+        let Some(member) = self.members.get_mut(&key) else { return };
+        let Some(room) = self.rooms.get(&member.room) else { return };
+        if let Some(numbers) = room.forwarder.last_numbers(key.sink(), track) {
+            member.session.keep_numbers(track, numbers);
+        }
     }
 
     fn unsubscribe(&mut self, key: SessionKey, track: TrackId, now: Instant) {

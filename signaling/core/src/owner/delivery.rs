@@ -44,8 +44,11 @@ impl Owner {
         if session.is_over_window {
             return;
         }
+        session.largest = session.largest.max(body.len());
         session.outbox.push(lane, None, body);
-        if session.connection.is_none() && session.outbox.is_over_window(&self.limits) {
+        let is_over = session.outbox.is_over_window(&self.limits)
+            || session.is_slow && session.outbox.kept_bytes() > self.limits.slow_resume_bytes;
+        if session.connection.is_none() && is_over {
             session.start_over();
             session.is_over_window = true;
         }
@@ -86,8 +89,9 @@ impl Owner {
         }
         // What the socket was given and does not write counts as waiting too.
         if session.outbox.is_drained() && session.in_flight == 0 {
+            session.largest = 0;
             self.deadlines.clear(Timer::Stall(id));
-        } else if session.in_flight + session.outbox.waiting_bytes() > self.limits.queue_bytes {
+        } else if session.in_flight + session.outbox.waiting_bytes() > self.limits.queue_bytes + session.largest {
             self.cut_off(id, now);
         } else if self.deadlines.at(Timer::Stall(id)).is_none() {
             self.deadlines.set(Timer::Stall(id), now + self.limits.stall_timeout);
@@ -107,6 +111,9 @@ impl Owner {
 
     /// Parts with a socket that does not take what is sent; the session may be resumed.
     pub(super) fn cut_off(&mut self, id: SessionId, now: Instant) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.is_slow = true;
+        }
         self.part_with(id, CloseCode::SlowReader, now);
     }
 

@@ -171,6 +171,27 @@ fn a_reader_that_takes_nothing_is_cut_off_and_may_resume() {
 }
 
 #[test]
+fn less_is_kept_for_a_reader_that_was_cut_off() {
+    let world_after = |slow_resume_bytes, frames: usize| {
+        let limits = Limits { slow_resume_bytes, ..Limits::default() };
+        let mut world = World::new(limits);
+        let (ada, adas) = world.enter("agora", "Ada");
+        let (bob, _) = world.enter("agora", "Bob");
+        world.deaf.insert(ada);
+        world.say(bob, json!({"type": "candidate", "to": adas["participant"], "link": 1, "candidate": null}));
+        world.pass(Duration::from_secs(4));
+        assert_eq!(world.closed[&ada], CloseCode::SlowReader);
+        for _ in 0..frames {
+            world.say(bob, json!({"type": "candidate", "to": adas["participant"], "link": 1, "candidate": null}));
+        }
+        world.resume(&adas, 0).1["resumed"].clone()
+    };
+    assert_eq!(world_after(2_000, 3), true);
+    assert_eq!(world_after(2_000, 30), false);
+    assert_eq!(world_after(20_000, 30), true);
+}
+
+#[test]
 fn a_reader_that_stalls_with_little_waiting_is_cut_off_in_time() {
     let limits = Limits { in_flight_bytes: 200, ..Limits::default() };
     let mut world = World::new(limits);

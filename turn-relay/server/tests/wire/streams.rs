@@ -4,12 +4,15 @@ use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
 
 use stoa_turn_relay_core::stun::{self, Builder, Class, TransactionId};
+use stoa_turn_relay_core::{Limits, Quota};
 
 use crate::client::{Client, Options, PATIENCE, World};
 
 #[test]
 fn a_client_that_does_not_read_loses_payload_and_nobody_else_does() {
-    let world = World::start(Options::with_ports(27_900));
+    // So much comes so fast that an allocation's own limits would drop it.
+    let limits = Limits { allocation: Quota::default(), ..Limits::default() };
+    let world = World::start(Options { limits, ..Options::with_ports(27_900) });
     let (mut deaf, mut ada) = (Client::tcp(world.tcp, "bob"), Client::udp(world.udp, "ada"));
     let (his, hers) = (deaf.allocate(17).unwrap(), ada.allocate(17).unwrap());
     assert_eq!((deaf.bind(0x4000, hers), ada.bind(0x4000, his)), (0, 0));
