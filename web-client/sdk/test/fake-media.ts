@@ -3,6 +3,8 @@ export class FakeTrack extends EventTarget {
   enabled = true;
   muted = true;
   readyState: MediaStreamTrackState = 'live';
+  settings: MediaTrackSettings = {};
+  readonly getSettings = (): MediaTrackSettings => this.settings;
 
   constructor(
     readonly kind: 'audio' | 'video',

@@ -10,13 +10,21 @@ export class FakeTransceiver {
       this.sent.push(track);
       return Promise.resolve();
     },
+    getParameters: () => ({ encodings: this.encodings }),
+    setParameters: ({ encodings }: { encodings: RTCRtpEncodingParameters[] }) => {
+      this.encodings = encodings;
+      return Promise.resolve();
+    },
   };
+  /** As set last. */
+  encodings: RTCRtpEncodingParameters[];
 
   constructor(
     readonly kind: 'audio' | 'video',
     readonly init: RTCRtpTransceiverInit,
   ) {
     this.receiver = { track: new FakeTrack(kind) };
+    this.encodings = init.sendEncodings ?? [];
   }
 
   setCodecPreferences = (): void => undefined;

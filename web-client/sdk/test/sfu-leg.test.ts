@@ -117,6 +117,24 @@ describe('what is sent', () => {
     ]);
   });
 
+  it('has as many sizes as browsers make of a picture, the largest of them whole', async () => {
+    const sized = (width: number, height: number): MediaStreamTrack => {
+      const camera = new FakeTrack('video', `${width} wide`);
+      camera.settings = { width, height };
+      return camera.asTrack;
+    };
+    const bench = await new Bench({ camera: sized(640, 360) }).answer();
+    const sizes = (): (number | undefined)[] =>
+      FakePeerConnection.last.transceivers[0]!.encodings.map(({ active, scaleResolutionDownBy }) =>
+        active === true ? scaleResolutionDownBy : undefined,
+      );
+    expect(sizes()).toEqual([2, 1, undefined]);
+    bench.leg.setTracks({ camera: sized(320, 180) });
+    expect(sizes()).toEqual([1, undefined, undefined]);
+    bench.leg.setTracks({ camera: sized(720, 1280) });
+    expect(sizes()).toEqual([4, 2, 1]);
+  });
+
   it('needs no offer to fall silent, to change and to come back', async () => {
     const [first, second] = [local('video'), local('video')];
     const bench = await new Bench({ camera: first }).answer();

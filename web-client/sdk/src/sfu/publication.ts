@@ -7,7 +7,10 @@ export type PictureCodec = 'vp8' | 'h264' | 'vp9' | 'av1';
 
 const KBPS = 1_000;
 
-/** The smallest first: that is the order of the layers. Bit rates are those at which 180, 360 and 720 lines look good. */
+/**
+ * The smallest first: that is the order of the layers. Bit rates are those at which 180, 360 and 720 lines look good; a
+ * smaller picture has fewer layers of these sizes, see `simulcast`.
+ */
 const SIMULCAST: RTCRtpEncodingParameters[] = [
   { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150 * KBPS },
   { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500 * KBPS },
@@ -55,6 +58,9 @@ export class Publication {
         section.told = track;
         // Refused only by a closed connection: the next one attaches the tracks anew.
         section.transceiver.sender.replaceTrack(track).catch(() => undefined);
+        if (source === 'camera' && track !== null) {
+          resize(section.transceiver.sender, track);
+        }
       }
     }
     return this.#wanted().join() !== this.#announced;
@@ -98,7 +104,7 @@ export class Publication {
   }
 
   #add(source: TrackSource, track: MediaStreamTrack): RTCRtpTransceiver {
-    const sendEncodings = this.#encodings(source);
+    const sendEncodings = this.#encodings(source, track);
     const transceiver = this.#connection.addTransceiver(track, { direction: 'sendonly', sendEncodings });
     if (track.kind === 'video') {
       preferCodec(transceiver, this.#codec);
@@ -106,16 +112,42 @@ export class Publication {
     return transceiver;
   }
 
-  #encodings(source: TrackSource): RTCRtpEncodingParameters[] {
+  #encodings(source: TrackSource, track: MediaStreamTrack): RTCRtpEncodingParameters[] {
     if (source === 'camera') {
       const isLayered = this.#codec === 'vp8' || this.#codec === 'h264' || !canSend(this.#codec);
-      return copies(isLayered ? SIMULCAST : SINGLE);
+      return isLayered ? simulcast(track) : copies(SINGLE);
     }
     if (source === 'screen') {
       return copies(SCREEN);
     }
     return source === 'screen_audio' ? copies(SCREEN_AUDIO) : [{}];
   }
+}
+
+/**
+ * The layers of a camera's picture. Browsers make fewer of a small one and leave out the last, so these are switched off
+ * and the first ones scaled down less: otherwise nobody would ever see it in full size.
+ */
+function simulcast(track: MediaStreamTrack): RTCRtpEncodingParameters[] {
+  const { width = 1280, height = 720 } = track.getSettings();
+  const layers = width * height >= 960 * 540 ? 3 : width * height >= 480 * 270 ? 2 : 1;
+  return SIMULCAST.map((encoding, index) =>
+    index < layers
+      ? { ...encoding, active: true, scaleResolutionDownBy: 2 ** (layers - 1 - index) }
+      : { ...encoding, active: false },
+  );
+}
+
+/** Another camera may have another size. */
+function resize(sender: RTCRtpSender, track: MediaStreamTrack): void {
+  const parameters = sender.getParameters();
+  const layers = simulcast(track);
+  if (parameters.encodings.length !== layers.length) {
+    return;
+  }
+  parameters.encodings = parameters.encodings.map((encoding, index) => ({ ...encoding, ...layers[index] }));
+  // Refused while an answer is being set; then the sizes stay as they were until the next change.
+  sender.setParameters(parameters).catch(() => undefined);
 }
 
 /** Browsers write into what they are given. */
