@@ -59,7 +59,8 @@ test('real devices are sent, muted, switched off and on again, as the others are
   await expect.poll(frames).toBeGreaterThan(before + 10);
 });
 
-test('a third person is told in words that the room is full', async ({ server, chromium, pages }) => {
+test('one person too many is told in words that the room is full', async ({ startServer, chromium, pages }) => {
+  const server = await startServer({ STOA_ROOMS_MAX_PARTICIPANTS: '2' });
   const room = freshRoom();
   const [ada, bob, cyd] = [await pages.open(chromium), await pages.open(chromium), await pages.open(chromium)];
   await join(ada, server, room, 'Ada');

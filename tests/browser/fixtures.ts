@@ -15,7 +15,7 @@ export class Pages {
     this.contexts.push(context);
     const page = await context.newPage();
     page.on('console', (message) => {
-      if (message.type() === 'error') this.complaints.push(`console: ${message.text()}`);
+      if (message.type() === 'error') this.complaints.push(`console: ${message.text()} ${message.location().url}`);
     });
     page.on('pageerror', (error) => this.complaints.push(`page: ${error.message}`));
     return page;
@@ -38,6 +38,8 @@ export class Pages {
 }
 
 interface TestFixtures {
+  /** Starts a server with these settings for one test; it outlives the pages. */
+  startServer: typeof Server.start;
   pages: Pages;
 }
 
@@ -74,7 +76,17 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
     },
     { scope: 'worker' },
   ],
-  pages: async ({}, use) => {
+  startServer: async ({}, use) => {
+    const servers: Server[] = [];
+    await use(async (environment) => {
+      const server = await Server.start(environment);
+      servers.push(server);
+      return server;
+    });
+    for (const server of servers) await server.stop();
+  },
+  // After the servers, so that the pages are closed before them.
+  pages: async ({ startServer: _ }, use) => {
     const pages = new Pages();
     await use(pages);
     await pages.close();

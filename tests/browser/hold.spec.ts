@@ -1,4 +1,5 @@
 import type { Page } from '@playwright/test';
+import { watchConnections } from './connections.js';
 import { expect, freshRoom, join, test } from './fixtures.js';
 import { Proxy } from './proxy.js';
 import { Server } from './server.js';
@@ -14,23 +15,9 @@ interface Received {
   ufrag: string;
 }
 
-/** Keeps hold of the page's RTCPeerConnections, so that their statistics can be read. */
-async function watchConnections(page: Page): Promise<void> {
-  await page.addInitScript(() => {
-    const all: RTCPeerConnection[] = [];
-    Object.assign(window, { connections: all });
-    window.RTCPeerConnection = class extends RTCPeerConnection {
-      constructor(configuration?: RTCConfiguration) {
-        super(configuration);
-        all.push(this);
-      }
-    };
-  });
-}
-
 function received(page: Page): Promise<Received> {
   return page.evaluate(async () => {
-    const all = (window as unknown as { connections: RTCPeerConnection[] }).connections;
+    const all = window.connections;
     const [connection] = all.filter((candidate) => candidate.connectionState === 'connected');
     const result = { frames: 0, lost: 0, pathChanges: 0, ufrag: '' };
     if (connection === undefined) return result;

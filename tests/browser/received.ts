@@ -2,6 +2,15 @@ import type { Page } from '@playwright/test';
 import { expect } from './fixtures.js';
 import { watch, type Synthetic } from './synthetic-media.js';
 
+/** Everybody there, by name, with what they send. */
+export type Cast = readonly { readonly page: Page; readonly name: string; readonly sent: Synthetic }[];
+
+/** Everybody sees and hears everybody else. */
+export async function expectAllReceived(cast: Cast): Promise<void> {
+  const pairs = cast.flatMap((to) => cast.filter((from) => from !== to).map((from) => ({ to, from })));
+  await Promise.all(pairs.map(({ to, from }) => expectReceived(to.page, from.name, from.sent)));
+}
+
 /** The picture and the tone that `page` gets from `name` are those that were sent, and the picture moves. */
 export async function expectReceived(page: Page, name: string, sent: Synthetic): Promise<void> {
   const seen = await watch(page, name);

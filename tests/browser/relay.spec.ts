@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
-import type { Page } from '@playwright/test';
 import { launchChromium } from './browsers.js';
 import { expect, freshRoom, join, test } from './fixtures.js';
+import { allowOnly } from './network.js';
 import { expectReceived } from './received.js';
 import { Server } from './server.js';
 import { useSyntheticMedia, type Synthetic } from './synthetic-media.js';
@@ -18,30 +18,6 @@ function ownAddress(): string {
   const own = all.find(({ family, internal }) => family === 'IPv4' && !internal);
   if (own === undefined) throw new Error('the machine has no network interface besides loopback');
   return own.address;
-}
-
-/** As in a network that lets nothing through but the way to the relay: the page has no other candidates. */
-async function allowOnly(page: Page, way: 'udp' | 'tcp' | 'tls'): Promise<void> {
-  await page.addInitScript((wanted) => {
-    const fits = (url: string): boolean =>
-      wanted === 'tls' ? url.startsWith('turns:') : url.startsWith('turn:') && url.endsWith(`transport=${wanted}`);
-    const narrow = (configuration: RTCConfiguration = {}): RTCConfiguration => ({
-      ...configuration,
-      iceTransportPolicy: 'relay',
-      iceServers: (configuration.iceServers ?? [])
-        .map((server) => ({ ...server, urls: [server.urls].flat().filter(fits) }))
-        .filter(({ urls }) => urls.length > 0),
-    });
-    window.RTCPeerConnection = class extends RTCPeerConnection {
-      constructor(configuration?: RTCConfiguration) {
-        super(narrow(configuration));
-      }
-
-      override setConfiguration(configuration?: RTCConfiguration): void {
-        super.setConfiguration(narrow(configuration));
-      }
-    };
-  }, way);
 }
 
 for (const [second, way] of [

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const BINARY = fileURLToPath(new URL('../../target/release/stoa', import.meta.url));
+/** `STOA_TEST_BINARY` names another one to be tested. */
+const BINARY = process.env['STOA_TEST_BINARY'] ?? fileURLToPath(new URL('../../target/release/stoa', import.meta.url));
 
 /** Servers of tests that failed before they stopped them. */
 const running = new Set<ChildProcess>();

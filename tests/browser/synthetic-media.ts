@@ -6,45 +6,64 @@ export interface Synthetic {
   colour: [number, number, number];
   /** Tone, in hertz. */
   hertz: number;
+  /** Of the picture, in pixels; 640 and 360 if absent. */
+  width?: number;
+  height?: number;
+  /** Frames per second; 30 if absent. */
+  rate?: number;
+  /** Whether stripes of the picture are noise, which takes all the bits that there are. */
+  noise?: boolean;
 }
 
-/** Replaces getUserMedia before the page's own scripts run. The lower half of the picture counts frames in eight squares. */
-export async function useSyntheticMedia(page: Page, synthetic: Synthetic): Promise<void> {
-  await page.addInitScript(({ colour, hertz }: Synthetic) => {
-    const [width, height] = [640, 360];
-    const video = (): MediaStreamTrack => {
-      const canvas = document.createElement('canvas');
-      Object.assign(canvas, { width, height });
-      const context = canvas.getContext('2d')!;
-      let frame = 0;
-      setInterval(() => {
-        frame = (frame + 1) % 256;
-        context.fillStyle = `rgb(${colour.join(',')})`;
-        context.fillRect(0, 0, width, height / 2);
-        for (let bit = 0; bit < 8; bit += 1) {
-          context.fillStyle = (frame >> bit) & 1 ? 'white' : 'black';
-          context.fillRect((bit * width) / 8, height / 2, width / 8, height / 2);
-        }
-      }, 1000 / 30);
-      return canvas.captureStream(30).getVideoTracks()[0]!;
+/** Replaces getUserMedia before the page's own scripts run, and getDisplayMedia if `screen` says what is on it. */
+export async function useSyntheticMedia(page: Page, synthetic: Synthetic, screen?: Synthetic): Promise<void> {
+  await page.addInitScript(replaceDevices, { synthetic, screen });
+}
+
+/** Runs in the page. The lower half of the picture counts frames in eight squares. */
+function replaceDevices({ synthetic, screen }: { synthetic: Synthetic; screen: Synthetic | undefined }): void {
+  const video = ({ colour, width = 640, height = 360, rate = 30, noise = false }: Synthetic): MediaStreamTrack => {
+    const canvas = document.createElement('canvas');
+    Object.assign(canvas, { width, height });
+    const context = canvas.getContext('2d')!;
+    let frame = 0;
+    const stripe = new ImageData(width, height / 6);
+    const drawNoise = (): void => {
+      const pixels = new Uint32Array(stripe.data.buffer);
+      for (let index = 0; index < pixels.length; index += 1) pixels[index] = 0xff000000 | (Math.random() * 0xffffff);
+      // Away from where the colour and the counter are looked for.
+      for (const y of [0, (height * 5) / 6]) context.putImageData(stripe, 0, y);
     };
-    const audio = (): MediaStreamTrack => {
-      const context = new AudioContext();
-      const oscillator = new OscillatorNode(context, { frequency: hertz });
-      const destination = context.createMediaStreamDestination();
-      oscillator.connect(new GainNode(context, { gain: 0.5 })).connect(destination);
-      oscillator.start();
-      return destination.stream.getAudioTracks()[0]!;
-    };
-    // Scripts run on about:blank too, which is no secure page.
-    if (!navigator.mediaDevices) return;
-    navigator.mediaDevices.getUserMedia = async (constraints) => {
-      const tracks: MediaStreamTrack[] = [];
-      if (constraints?.audio) tracks.push(audio());
-      if (constraints?.video) tracks.push(video());
-      return new MediaStream(tracks);
-    };
-  }, synthetic);
+    setInterval(() => {
+      frame = (frame + 1) % 256;
+      context.fillStyle = `rgb(${colour.join(',')})`;
+      context.fillRect(0, 0, width, height / 2);
+      for (let bit = 0; bit < 8; bit += 1) {
+        context.fillStyle = (frame >> bit) & 1 ? 'white' : 'black';
+        context.fillRect((bit * width) / 8, height / 2, width / 8, height / 2);
+      }
+      if (noise) drawNoise();
+    }, 1000 / rate);
+    return canvas.captureStream(rate).getVideoTracks()[0]!;
+  };
+  const audio = ({ hertz }: Synthetic): MediaStreamTrack => {
+    const context = new AudioContext();
+    const oscillator = new OscillatorNode(context, { frequency: hertz });
+    const destination = context.createMediaStreamDestination();
+    oscillator.connect(new GainNode(context, { gain: 0.5 })).connect(destination);
+    oscillator.start();
+    return destination.stream.getAudioTracks()[0]!;
+  };
+  // Scripts run on about:blank too, which is no secure page.
+  if (!navigator.mediaDevices) return;
+  navigator.mediaDevices.getUserMedia = async (constraints) => {
+    const tracks: MediaStreamTrack[] = [];
+    if (constraints?.audio) tracks.push(audio(synthetic));
+    if (constraints?.video) tracks.push(video(synthetic));
+    return new MediaStream(tracks);
+  };
+  if (screen === undefined) return;
+  navigator.mediaDevices.getDisplayMedia = async () => new MediaStream([video(screen), audio(screen)]);
 }
 
 /** What a participant's tile shows and sounds like. */

@@ -1,4 +1,5 @@
 import type { Page } from '@playwright/test';
+import { watchConnections } from './connections.js';
 import { expect, freshRoom, test } from './fixtures.js';
 import { Server } from './server.js';
 import { useSyntheticMedia, watch } from './synthetic-media.js';
@@ -17,25 +18,12 @@ async function joinWith(page: Page, server: Server, room: string, name: string, 
 function videoBytes(page: Page): Promise<number> {
   return page.evaluate(async () => {
     let bytes = 0;
-    for (const connection of (window as unknown as { connections: RTCPeerConnection[] }).connections) {
+    for (const connection of window.connections) {
       for (const report of (await connection.getStats()).values()) {
         if (report.type === 'inbound-rtp' && report.kind === 'video') bytes += report.bytesReceived;
       }
     }
     return bytes;
-  });
-}
-
-async function watchConnections(page: Page): Promise<void> {
-  await page.addInitScript(() => {
-    const all: RTCPeerConnection[] = [];
-    Object.assign(window, { connections: all });
-    window.RTCPeerConnection = class extends RTCPeerConnection {
-      constructor(configuration?: RTCConfiguration) {
-        super(configuration);
-        all.push(this);
-      }
-    };
   });
 }
 
