@@ -19,7 +19,7 @@ run: node ## Builds everything and serves it on http://localhost:8080
 build: node ## Builds the binary, web client included, into target/release/stoa
 	$(CARGO) build $(BUILD)
 
-test: tools check test-web test-rust test-interop test-browser ## Formatting, lints and every test; installs what is missing
+test: tools check test-web test-rust test-interop test-coturn test-browser ## Formatting, lints and every test; installs what is missing
 	@echo "make test: all parts passed"
 
 check: format lint ## Formatting and lints
@@ -49,7 +49,7 @@ test-coturn: interop coturn build ## coturn's own clients and aioice against the
 	cd tests/interop && node --test --test-reporter=spec --test-concurrency=4 --test-force-exit coturn/*.test.js
 
 # Long searches; a bounded part of each is in test-rust.
-sweep: node ## 1,000,000 orders of delivery and 1,000,000 mutated updates, judged by Yjs and yrs (hours)
+sweep: node ## 1,000,000 orders of delivery and as many mutated updates, a share of them judged by Yjs (an hour)
 	STOA_SWEEP=1000000 $(CARGO) test $(BUILD) -p stoa-crdt-sync-core
 
 crash: node ## 10,000 kills of the server under load, and as many power cuts below the database (hours)

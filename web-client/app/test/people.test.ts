@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { colourOf, PALETTE } from '../src/colours';
+import { colourOf, cursorColourOf, PALETTE } from '../src/colours';
 import { initials } from '../src/initials';
 
 describe('initials', () => {
@@ -39,5 +39,17 @@ describe('colours of people', () => {
     expect(colourOf('p1')).toBe(colourOf('p1'));
     const used = new Set(Array.from({ length: 200 }, (_, index) => colourOf(`participant-${index}`)));
     expect(used.size).toBe(PALETTE.length);
+  });
+
+  it('differ between cursors, and hardly from those of the avatars', () => {
+    const ids = Array.from({ length: 40 }, (_, index) => `participant-${index}`);
+    expect(new Set(ids.map(cursorColourOf)).size).toBe(ids.length);
+    for (const id of ids) {
+      const [colour, near] = [cursorColourOf(id), colourOf(id)];
+      expect(colour).toMatch(/^#[0-9a-f]{6}$/);
+      expect(contrast(colour, near)).toBeLessThan(1.12);
+      expect(contrast(colour, '#ffffff')).toBeGreaterThanOrEqual(4.5);
+      expect(contrast(colour, '#211e1a')).toBeGreaterThanOrEqual(2.9);
+    }
   });
 });

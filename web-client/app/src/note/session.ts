@@ -2,7 +2,7 @@
 import type { DocumentsPort, ParticipantView, Room } from '@stoa/client';
 import { StoaProvider, type SaveState as ServerState } from '@stoa/yjs';
 import { Doc, encodeStateAsUpdate, UndoManager, type Text } from 'yjs';
-import { colourOf } from '../colours';
+import { cursorColourOf } from '../colours';
 import { LocalCopy } from './local-copy';
 import type { SaveState } from './save-state';
 import { forgetAside, readAside, type AsideCopy } from './store';
@@ -83,7 +83,7 @@ export class NoteSession {
 
   /** Tells the others whose cursor this is. `id` decides its colour. */
   introduce(name: string, id: string): void {
-    this.#user = { name, color: colourOf(id) };
+    this.#user = { name, color: cursorColourOf(id) };
     this.#tellUser(this.#life);
   }
 
@@ -170,7 +170,7 @@ export class NoteSession {
   #introduceAs(room: Room): void {
     const self = room.state.participants.find((participant) => participant.isSelf);
     if (self === undefined) return;
-    const color = colourOf(self.id);
+    const color = cursorColourOf(self.id);
     if (this.#user?.name !== self.name || this.#user.color !== color) this.introduce(self.name, self.id);
   }
 
