@@ -1,13 +1,9 @@
 import type { Page } from '@playwright/test';
 
-const FULL_PACKET = 1200;
-
 /** What can be done to a page's network. */
 export interface Network {
   /** Lets nothing through. */
   cut(): Promise<void>;
-  /** Lets so many bits a second through in each direction. */
-  narrow(bitsPerSecond: number): Promise<void>;
   /** Lets everything through. */
   restore(): Promise<void>;
 }
@@ -16,22 +12,20 @@ export interface Network {
 export async function throttle(page: Page): Promise<Network> {
   const session = await page.context().newCDPSession(page);
   await session.send('Network.enable');
-  const emulate = async (packetLoss: number, bytesPerSecond = -1): Promise<void> => {
+  const emulate = async (packetLoss: number): Promise<void> => {
     await session.send('Network.emulateNetworkConditions', {
       offline: false,
       // 0 would switch the emulation off for good.
       latency: 1,
-      downloadThroughput: bytesPerSecond,
-      uploadThroughput: bytesPerSecond,
+      downloadThroughput: -1,
+      uploadThroughput: -1,
       packetLoss,
-      // As in a home's router: half a second of full packets, when the network is narrow.
-      packetQueueLength: bytesPerSecond < 0 ? 1000 : Math.ceil(bytesPerSecond / 2 / FULL_PACKET),
+      packetQueueLength: 1000,
     });
   };
   await emulate(0);
   return {
     cut: () => emulate(100),
-    narrow: (bitsPerSecond) => emulate(0, bitsPerSecond / 8),
     restore: () => emulate(0),
   };
 }
