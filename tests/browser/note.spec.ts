@@ -2,6 +2,7 @@ import type { Locator, Page } from '@playwright/test';
 import { expect, freshRoom, join, test } from './fixtures.js';
 import { throttle } from './network.js';
 import { Server } from './server.js';
+import { expectFrames } from './synthetic-media.js';
 
 function note(page: Page): Locator {
   return page.getByRole('textbox', { name: 'Note', exact: true });
@@ -48,6 +49,8 @@ test('while the link between two is cut, the note goes on over the server', asyn
   await join(bob, server, room, 'Bob');
   await write(ada, 'start. ');
   await expect(note(bob)).toContainText('start.');
+  // The server passes text on before there is a link to be cut.
+  await expectFrames(ada, 'Bob');
   await network.cut();
   await expect(ada.getByRole('group', { name: 'Bob', exact: true }).getByText(/interrupted/i)).toBeVisible();
   await write(ada, 'alpha. ');
