@@ -6,7 +6,6 @@ import { launchChromium } from './browsers.js';
 import { expect, freshRoom, join, test } from './fixtures.js';
 import { allowOnly } from './network.js';
 import { expectReceived } from './received.js';
-import { Server } from './server.js';
 import { useSyntheticMedia, type Synthetic } from './synthetic-media.js';
 
 const ADA: Synthetic = { colour: [220, 40, 40], hertz: 440 };
@@ -27,11 +26,12 @@ for (const [second, way] of [
   ['firefoxEsr', 'tcp'],
 ] as const) {
   test(`a call goes through the relay over ${way.toUpperCase()}, with ${second}`, async ({
+    startServer,
     chromium,
     firefoxEsr,
     pages,
   }) => {
-    const server = await Server.start({ STOA_UDP_EXTERNAL_ADDRESSES: ownAddress() });
+    const server = await startServer({ STOA_UDP_EXTERNAL_ADDRESSES: ownAddress() });
     const room = freshRoom();
     const ada = await pages.open(chromium);
     const bob = await pages.open(second === 'chromium' ? chromium : firefoxEsr);
@@ -45,12 +45,11 @@ for (const [second, way] of [
     await expectReceived(bob, 'Ada', ADA);
     await ada.getByRole('button', { name: /people/i }).click();
     await expect(ada.getByTitle(/go through the server/)).toBeVisible();
-    await server.stop();
   });
 }
 
 // Firefox has no switch to trust a certificate for relays, so this one is Chromium's.
-test('a call goes through the relay over TLS', async ({ pages }) => {
+test('a call goes through the relay over TLS', async ({ startServer, pages }) => {
   const folder = mkdtempSync(joinPath(tmpdir(), 'stoa-certificate-'));
   const [cert, key] = [joinPath(folder, 'cert.pem'), joinPath(folder, 'key.pem')];
   const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
@@ -58,7 +57,7 @@ test('a call goes through the relay over TLS', async ({ pages }) => {
   execFileSync('openssl', [...request, ...names], { stdio: 'ignore' });
   const tls = { STOA_TLS_CERT: cert, STOA_TLS_KEY: key, STOA_RELAY_TLS_LISTEN: '127.0.0.1:0' };
   const [server, chromium] = [
-    await Server.start(tls),
+    await startServer(tls),
     await launchChromium('granted', ['--ignore-certificate-errors']),
   ];
   const room = freshRoom();
@@ -75,6 +74,5 @@ test('a call goes through the relay over TLS', async ({ pages }) => {
   await ada.context().close();
   await bob.context().close();
   await chromium.close();
-  await server.stop();
   rmSync(folder, { recursive: true });
 });

@@ -1,7 +1,7 @@
 import type { Page } from '@playwright/test';
 import { watchConnections } from './connections.js';
 import { expect, freshRoom, test } from './fixtures.js';
-import { Server } from './server.js';
+import type { Server } from './server.js';
 import { useSyntheticMedia, watch } from './synthetic-media.js';
 
 const KEY = 'a key of at least thirty-two characters';
@@ -29,8 +29,8 @@ function videoBytes(page: Page): Promise<number> {
 
 const note = (page: Page) => page.getByRole('textbox', { name: 'Note', exact: true });
 
-test('tokens decide who enters, sees, speaks and writes', async ({ chromium, pages }) => {
-  const server = await Server.start({ STOA_AUTH_KEY: KEY });
+test('tokens decide who enters, sees, speaks and writes', async ({ startServer, chromium, pages }) => {
+  const server = await startServer({ STOA_AUTH_KEY: KEY });
   const room = freshRoom();
   const [ada, wilma] = [await pages.open(chromium), await pages.open(chromium)];
   await useSyntheticMedia(ada, { colour: [220, 40, 40], hertz: 440 });
@@ -54,5 +54,4 @@ test('tokens decide who enters, sees, speaks and writes', async ({ chromium, pag
   expect(await videoBytes(ada)).toBeGreaterThan(10_000);
   expect(await videoBytes(wilma), 'who may not subscribe is sent no media').toBe(0);
   await expect(note(wilma)).toHaveAttribute('contenteditable', 'false');
-  await server.stop();
 });
