@@ -259,6 +259,8 @@ fn rates(limits: &RateLimits) -> Result<RateLimits, ConfigError> {
     for (key, value) in [
         ("limits.address_rate", limits.address_rate),
         ("limits.address_burst", limits.address_burst),
+        ("limits.credentials_rate", limits.credentials_rate),
+        ("limits.credentials_burst", limits.credentials_burst),
         ("limits.identity_rate", limits.identity_rate),
         ("limits.identity_burst", limits.identity_burst),
     ] {

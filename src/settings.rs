@@ -107,13 +107,22 @@ impl Default for Rooms {
 pub(crate) struct RateLimits {
     pub(crate) address_rate: u32,
     pub(crate) address_burst: u32,
+    pub(crate) credentials_rate: u32,
+    pub(crate) credentials_burst: u32,
     pub(crate) identity_rate: u32,
     pub(crate) identity_burst: u32,
 }
 
 impl Default for RateLimits {
     fn default() -> Self {
-        Self { address_rate: 20, address_burst: 200, identity_rate: 1, identity_burst: 20 }
+        Self {
+            address_rate: 20,
+            address_burst: 200,
+            credentials_rate: 5,
+            credentials_burst: 200,
+            identity_rate: 1,
+            identity_burst: 20,
+        }
     }
 }
 
@@ -127,7 +136,7 @@ pub(crate) struct Docs {
 
 impl Default for Docs {
     fn default() -> Self {
-        Self { commit_interval_ms: 5, quota_mb: 0, document_mb: 64 }
+        Self { commit_interval_ms: 12, quota_mb: 0, document_mb: 64 }
     }
 }
 

@@ -109,6 +109,8 @@ fn limits(config: &Config) -> Limits {
         mesh_max: config.mesh_max,
         address_rate: config.rates.address_rate,
         address_burst: config.rates.address_burst,
+        credentials_rate: config.rates.credentials_rate,
+        credentials_burst: config.rates.credentials_burst,
         identity_rate: config.rates.identity_rate,
         identity_burst: config.rates.identity_burst,
         ..Limits::default()

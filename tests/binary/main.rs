@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod boot;
+mod broken;
 mod client;
 mod document;
 mod documents;
@@ -9,6 +10,7 @@ mod faults;
 mod full_disk;
 mod relay;
 mod relay_client;
+mod relay_strangers;
 mod rights;
 mod server;
 mod sfu;

@@ -19,7 +19,7 @@ use crate::relay_client::Turn;
 use crate::server::Server;
 
 /// A relay with a user, ports, and peers on this host.
-fn relay(adjust: impl FnOnce(&mut Command)) -> (Server, TempDir) {
+pub(crate) fn relay(adjust: impl FnOnce(&mut Command)) -> (Server, TempDir) {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("stoa.toml");
     fs::write(&file, "[relay]\nusers = { ada = \"pass\", bob = \"word\" }\n").unwrap();
@@ -42,7 +42,7 @@ fn peer() -> UdpSocket {
 
 /// Payload both ways between a client and a peer outside, in indications and on a channel.
 #[track_caller]
-fn exchange(client: &mut Turn) {
+pub(crate) fn exchange(client: &mut Turn) {
     let (peer, mut buffer) = (peer(), [0; 1500]);
     let address = peer.local_addr().unwrap();
     let relayed = client.allocate();
@@ -179,7 +179,7 @@ fn connections_are_relayed_like_datagrams() {
     assert_eq!(peer.read(&mut heard).unwrap(), 0);
 }
 
-fn tcp_of(server: &Server) -> SocketAddr {
+pub(crate) fn tcp_of(server: &Server) -> SocketAddr {
     let (_, answer) = post(server, "/v1/turn-credentials", Some(ADMIN), "");
     let uris: Vec<String> = serde_json::from_value(answer["uris"].clone()).unwrap();
     let uri = uris.iter().find(|uri| uri.starts_with("turn:") && uri.ends_with("tcp")).unwrap();
@@ -213,7 +213,7 @@ fn streams_are_served_however_they_are_cut() {
 
 /// Asks over and over for a condition that has to come true.
 #[track_caller]
-fn until(mut condition: impl FnMut() -> bool) {
+pub(crate) fn until(mut condition: impl FnMut() -> bool) {
     assert!((0..MAX_TRIES).any(|_| condition()), "it never came true");
 }
 
@@ -243,35 +243,68 @@ fn what_is_no_turn_is_closed_at_once() {
     exchange(&mut Turn::tcp(door, "ada", "pass"));
 }
 
+/// A relay with a door for TLS, and whom to trust there.
+pub(crate) struct TlsRelay {
+    pub(crate) server: Server,
+    pub(crate) door: SocketAddr,
+    config: rustls::ClientConfig,
+    _folders: [TempDir; 2],
+}
+
+impl TlsRelay {
+    pub(crate) fn start(adjust: impl FnOnce(&mut Command)) -> Self {
+        let folder = TempDir::new().unwrap();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let [key, cert] = ["key.pem", "cert.pem"].map(|name| folder.path().join(name));
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        fs::write(&cert, made.cert.pem()).unwrap();
+        let door = free_port();
+        let (server, other) = relay(|command| {
+            command.env("STOA_TLS_CERT", cert).env("STOA_TLS_KEY", key).env("STOA_RELAY_TLS_LISTEN", door.to_string());
+            adjust(command);
+        });
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Self { server, door, config, _folders: [folder, other] }
+    }
+
+    /// A client that offers these protocols.
+    pub(crate) fn client(&self, protocols: Vec<Vec<u8>>) -> Turn {
+        let mut config = self.config.clone();
+        config.alpn_protocols = protocols;
+        Turn::stream(Box::new(secure(config, self.door)), "ada", "pass")
+    }
+
+    /// The counters, as the pages tell them.
+    pub(crate) fn metrics(&self) -> String {
+        let mut stream = secure(self.config.clone(), self.server.http);
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+fn secure(config: rustls::ClientConfig, to: SocketAddr) -> rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    rustls::StreamOwned::new(connection, stream)
+}
+
 #[test]
 fn tls_is_served_with_the_certificate_of_the_pages() {
-    let folder = TempDir::new().unwrap();
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
-    fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
-    let door = free_port();
-    let (server, _config) = relay(|command| {
-        command.env("STOA_TLS_CERT", folder.path().join("cert.pem")).env("STOA_TLS_KEY", folder.path().join("key.pem"));
-        command.env("STOA_RELAY_TLS_LISTEN", door.to_string());
-    });
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let relay = TlsRelay::start(|_| {});
     for protocols in [vec![], vec![b"stun.turn".to_vec()]] {
-        config.alpn_protocols = protocols;
-        let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
-        let connection = rustls::ClientConnection::new(Arc::new(config.clone()), name).unwrap();
-        let stream = TcpStream::connect(door).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let stream = rustls::StreamOwned::new(connection, stream);
-        exchange(&mut Turn::stream(Box::new(stream), "ada", "pass"));
+        exchange(&mut relay.client(protocols));
     }
-    drop(server);
 }
 
 /// Taken by nobody a moment ago, and outside of the range from which the kernel hands out ports.

@@ -7,7 +7,8 @@ use tempfile::TempDir;
 
 /// A running `stoa`.
 pub(crate) struct Server {
-    child: Process,
+    /// `None` for parts that a test has put together itself.
+    child: Option<Process>,
     pub(crate) url: String,
     pub(crate) http: SocketAddr,
     pub(crate) udp: SocketAddr,
@@ -61,16 +62,22 @@ impl Server {
         };
         let (url, http, udp, data) = (value("open"), value("http"), value("udp"), value("data"));
         let udp = udp.split(", ").next().unwrap().parse().unwrap();
-        Self { child: Process(child), url, http: http.parse().unwrap(), udp, data, folder: None }
+        Self { child: Some(Process(child)), url, http: http.parse().unwrap(), udp, data, folder: None }
+    }
+
+    /// Parts that a test has put together itself.
+    pub(crate) fn of(http: SocketAddr, udp: SocketAddr) -> Self {
+        Self { child: None, url: format!("http://{http}"), http, udp, data: String::new(), folder: None }
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([name, &self.child.0.id().to_string()]).status().unwrap();
+        let child = &self.child.as_ref().unwrap().0;
+        let status = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        self.child.0.wait().unwrap()
+        self.child.as_mut().unwrap().0.wait().unwrap()
     }
 
     /// One plain HTTP exchange; returns head and body.

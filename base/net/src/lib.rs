@@ -34,6 +34,6 @@ pub use group::{Group, GroupError};
 pub use handler::{Datagram, Handler, IcmpError, Passed, SocketId};
 pub use inside::Insiders;
 pub use mailbox::{Full, Mailbox};
-pub use server_frame::{Payload, encode_server_frame};
+pub use server_frame::{Payload, encode_server_frame, encode_server_head};
 pub use shared_tcp::{Attempt, FrameWriter, SharedTcp};
 pub use sockets::BindOptions;

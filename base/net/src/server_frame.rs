@@ -11,11 +11,19 @@ pub enum Payload {
 /// ([RFC 6455 § 5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)); returns the length of the frame's header.
 pub fn encode_server_frame(payload: Payload, content: &[u8], frame: &mut Vec<u8>) -> usize {
     let start = frame.len();
+    encode_server_head(payload, content.len(), frame);
+    let header = frame.len() - start;
+    frame.extend_from_slice(content);
+    header
+}
+
+/// Appends the header of such a frame; as many bytes of content as it says are to follow.
+pub fn encode_server_head(payload: Payload, content: usize, frame: &mut Vec<u8>) {
     frame.push(match payload {
         Payload::Text => FINAL_TEXT,
         Payload::Binary => FINAL_BINARY,
     });
-    match content.len() {
+    match content {
         length @ 0..126 => frame.push(length.to_be_bytes().last().copied().unwrap_or_default()),
         length => match u16::try_from(length) {
             Ok(length) => {
@@ -28,9 +36,6 @@ pub fn encode_server_frame(payload: Payload, content: &[u8], frame: &mut Vec<u8>
             }
         },
     }
-    let header = frame.len() - start;
-    frame.extend_from_slice(content);
-    header
 }
 
 /// FIN and the opcodes 1 and 2.

@@ -2,12 +2,12 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use bytes::Bytes;
 use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
 
 use crate::clock::WallClock;
 use crate::close::CloseCode;
 use crate::edge::Edge;
+use crate::frame::Frame;
 use crate::limits::Limits;
 use crate::media::{MediaReport, MediaRequest};
 use crate::message::{ChatEntry, DocumentsGrant, IceServer};
@@ -64,11 +64,11 @@ pub enum Command {
         /// On which socket.
         connection: ConnectionId,
     },
-    /// Bytes of [`Action::Send`] reached the kernel.
+    /// A frame of [`Action::Send`] reached the kernel.
     Written {
         /// On which socket.
         connection: ConnectionId,
-        /// How many.
+        /// How many bytes its text had.
         bytes: usize,
     },
     /// The socket is gone.
@@ -144,7 +144,7 @@ pub enum Action {
     /// What its participant may do with documents has changed.
     Documents(DocumentsGrant),
     /// Send a text message (UTF-8).
-    Send(Bytes),
+    Send(Frame),
     /// Send a WebSocket ping.
     Ping,
     /// Close it; nothing follows.
@@ -278,9 +278,10 @@ impl Control {
         self.events.pop_front()
     }
 
-    /// When `handle_timeout` wants to be called; `None` means nothing is pending.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    /// When `handle_timeout` wants to be called; `None` means nothing is pending. To be asked last, before the driver waits: frames
+    /// that were reported as written by then need no timer.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        self.owner.watch_stalls();
         [self.edge.poll_timeout(), self.owner.poll_timeout()].into_iter().flatten().min()
     }
 

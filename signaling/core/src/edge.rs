@@ -31,6 +31,8 @@ pub(crate) struct Edge {
     addresses: Buckets<AddressBlock>,
     /// Open sockets of each address that is counted.
     open_from: BTreeMap<AddressBlock, usize>,
+    /// Credentials of the relay that each address was given.
+    credentials: Buckets<AddressBlock>,
     identities: Buckets<Box<str>>,
     to_owner: VecDeque<ToOwner>,
     outgoing: VecDeque<Outgoing>,
@@ -82,6 +84,7 @@ impl Edge {
             wall_clock,
             addresses: Buckets::default(),
             open_from: BTreeMap::new(),
+            credentials: Buckets::default(),
             identities: Buckets::default(),
             to_owner: VecDeque::new(),
             outgoing: VecDeque::new(),
@@ -203,7 +206,7 @@ impl Edge {
                 }
             }
             ToEdge::Documents { connection, documents } => self.emit(connection, Action::Documents(documents)),
-            ToEdge::Send { connection, bytes } => self.emit(connection, Action::Send(bytes)),
+            ToEdge::Send { connection, frame } => self.emit(connection, Action::Send(frame)),
             ToEdge::Refuse { connection, cid, error, message, retry_after_ms, code } => {
                 let body = Body::new(&ServerMessage::Error { code: error, message, retry_after_ms });
                 self.emit(connection, Action::Send(body.frame(0, cid)));

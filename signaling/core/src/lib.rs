@@ -24,7 +24,7 @@
 //! control.handle_command(Command::Text { connection, text: hello.into() }, now);
 //! let outgoing = std::iter::from_fn(|| control.poll_transmit()).last().unwrap();
 //! let Action::Send(welcome) = outgoing.action else { panic!("expected a frame") };
-//! assert!(welcome.starts_with(br#"{"seq":0,"type":"welcome""#));
+//! assert!(welcome.to_text().starts_with(br#"{"seq":0,"type":"welcome""#));
 //! ```
 #![forbid(unsafe_code)]
 
@@ -52,6 +52,7 @@ mod typescript;
 pub use clock::WallClock;
 pub use close::CloseCode;
 pub use control::{Action, Bound, ChatRequest, Command, Control, Event, Outgoing, Stats};
+pub use frame::Frame;
 pub use limits::Limits;
 pub use media::{MediaReport, MediaRequest, MediaSection};
 pub use turn::TurnSigner;

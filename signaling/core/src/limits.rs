@@ -63,6 +63,10 @@ pub struct Limits {
     pub address_burst: u32,
     /// Most open sockets of one address.
     pub address_connections: usize,
+    /// Sustained credentials of the relay per second to one address, counted likewise: each `welcome` has some.
+    pub credentials_rate: u32,
+    /// Credentials that one address may get at once.
+    pub credentials_burst: u32,
     /// Sustained joins per second of one identity.
     pub identity_rate: u32,
     /// Joins of one identity that may come at once.
@@ -135,6 +139,8 @@ impl Default for Limits {
             address_rate: 20,
             address_burst: 200,
             address_connections: 1_000,
+            credentials_rate: 5,
+            credentials_burst: 200,
             identity_rate: 1,
             identity_burst: 20,
             chat_chars: 4_000,

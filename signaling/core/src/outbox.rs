@@ -1,12 +1,14 @@
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use stoa_base_types::ParticipantId;
 
-use crate::frame::Body;
+use crate::frame::{Body, Frame};
 use crate::limits::Limits;
 
-/// Which of the three queues a frame waits in.
+/// Which of the two queues a frame waits in.
+///
+/// There is none for events that may be lost: lines of the chat, the only events that are neither state nor negotiation, come no faster than
+/// their writers' rates allow, and who does not take them is cut off and owed them on coming back, as with everything else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
     /// Negotiation, roster and replies: in order, never dropped.
@@ -31,7 +33,7 @@ pub(crate) struct Outbox {
     state: VecDeque<(StateKey, Waiting)>,
     waiting_bytes: usize,
     /// Numbered and unacknowledged, oldest first.
-    numbered: VecDeque<Numbered>,
+    numbered: VecDeque<Frame>,
     numbered_bytes: usize,
     /// How many of `numbered` the present socket was given.
     given: usize,
@@ -43,12 +45,6 @@ pub(crate) struct Outbox {
 struct Waiting {
     cid: Option<u64>,
     body: Body,
-}
-
-#[derive(Debug)]
-struct Numbered {
-    seq: u64,
-    bytes: Bytes,
 }
 
 impl Outbox {
@@ -79,10 +75,10 @@ impl Outbox {
     }
 
     /// The next frame for the present socket: first what an earlier one was given in vain, then the lanes.
-    pub(crate) fn next_frame(&mut self, limits: &Limits) -> Option<Bytes> {
+    pub(crate) fn next_frame(&mut self, limits: &Limits) -> Option<Frame> {
         if let Some(numbered) = self.numbered.get(self.given) {
             self.given += 1;
-            return Some(numbered.bytes.clone());
+            return Some(numbered.clone());
         }
         let waiting = match self.control.pop_front() {
             Some(waiting) => waiting,
@@ -91,34 +87,34 @@ impl Outbox {
         if self.control.is_empty() && self.control.capacity() > IDLE_CAPACITY {
             self.control = VecDeque::new();
         }
-        let bytes = self.number(waiting);
+        let frame = self.number(waiting);
         self.given += 1;
         // A client that never acknowledges loses the right to resume, not the connection.
         while self.numbered.len() > limits.resume_frames || self.numbered_bytes > limits.resume_bytes {
             self.drop_oldest();
         }
-        Some(bytes)
+        Some(frame)
     }
 
-    fn number(&mut self, waiting: Waiting) -> Bytes {
+    fn number(&mut self, waiting: Waiting) -> Frame {
         self.waiting_bytes -= waiting.body.len();
         self.last_seq += 1;
-        let bytes = waiting.body.frame(self.last_seq, waiting.cid);
-        self.numbered_bytes += bytes.len();
-        self.numbered.push_back(Numbered { seq: self.last_seq, bytes: bytes.clone() });
-        bytes
+        let frame = waiting.body.frame(self.last_seq, waiting.cid);
+        self.numbered_bytes += frame.len();
+        self.numbered.push_back(frame.clone());
+        frame
     }
 
     /// Everything up to `seq` has arrived. A number that was never given is a mistake of the client and changes nothing.
     pub(crate) fn acknowledge(&mut self, seq: u64) {
-        while seq <= self.last_seq && self.numbered.front().is_some_and(|frame| frame.seq <= seq) {
+        while seq <= self.last_seq && self.numbered.front().is_some_and(|frame| frame.seq() <= seq) {
             self.drop_oldest();
         }
     }
 
     /// Starts over on a new socket after `last_seq`; false if frames after it are no longer kept.
     pub(crate) fn rewind(&mut self, last_seq: u64) -> bool {
-        let oldest = self.numbered.front().map_or(self.last_seq + 1, |frame| frame.seq);
+        let oldest = self.numbered.front().map_or(self.last_seq + 1, Frame::seq);
         if last_seq > self.last_seq || last_seq + 1 < oldest {
             return false;
         }
@@ -169,7 +165,7 @@ impl Outbox {
 
     fn drop_oldest(&mut self) {
         if let Some(frame) = self.numbered.pop_front() {
-            self.numbered_bytes -= frame.bytes.len();
+            self.numbered_bytes -= frame.len();
             self.given = self.given.saturating_sub(1);
         }
         if self.numbered.is_empty() && self.numbered.capacity() > IDLE_CAPACITY {
@@ -195,7 +191,10 @@ mod tests {
     fn seqs(outbox: &mut Outbox, limits: &Limits) -> Vec<u64> {
         let frames = std::iter::from_fn(|| outbox.next_frame(limits));
         frames
-            .map(|frame| serde_json::from_slice::<serde_json::Value>(&frame).unwrap()["seq"].as_u64().unwrap())
+            .map(|frame| {
+                let text: serde_json::Value = serde_json::from_slice(&frame.to_text()).unwrap();
+                text["seq"].as_u64().unwrap()
+            })
             .collect()
     }
 
@@ -208,8 +207,8 @@ mod tests {
         outbox.push(Lane::State(key), None, body("new"));
         let frames: Vec<_> = std::iter::from_fn(|| outbox.next_frame(&limits)).collect();
         assert_eq!(frames.len(), 2);
-        assert!(String::from_utf8_lossy(&frames[0]).contains("first"));
-        assert!(String::from_utf8_lossy(&frames[1]).contains("new"));
+        assert!(String::from_utf8_lossy(&frames[0].to_text()).contains("first"));
+        assert!(String::from_utf8_lossy(&frames[1].to_text()).contains("new"));
         assert_eq!(outbox.waiting_bytes(), 0);
     }
 
@@ -272,7 +271,8 @@ mod tests {
                     }
                     Step::Give(count) => for _ in 0..count {
                         let Some(frame) = outbox.next_frame(&limits) else { break };
-                        let seq = serde_json::from_slice::<serde_json::Value>(&frame).unwrap()["seq"].as_u64().unwrap();
+                        let text: serde_json::Value = serde_json::from_slice(&frame.to_text()).unwrap();
+                        let seq = text["seq"].as_u64().unwrap();
                         prop_assert_eq!(seq, arrived + 1);
                         arrived = seq;
                     },

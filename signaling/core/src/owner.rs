@@ -41,6 +41,8 @@ pub(crate) struct Owner {
     deadlines: Deadlines<Timer>,
     /// What all outboxes keep together.
     kept_bytes: usize,
+    /// Sessions whose sockets were given something since everything was handed out, and when.
+    given: Vec<(SessionId, Instant)>,
     to_edge: VecDeque<ToEdge>,
     /// For whoever keeps the chat.
     chat_requests: VecDeque<ChatRequest>,
@@ -86,6 +88,7 @@ impl Owner {
             sessions: BTreeMap::new(),
             deadlines: Deadlines::new(),
             kept_bytes: 0,
+            given: Vec::new(),
             to_edge: VecDeque::new(),
             chat_requests: VecDeque::new(),
             pending_chats: BTreeMap::new(),
@@ -173,7 +176,7 @@ impl Owner {
         session.connection = None;
         session.in_flight = 0;
         let (participant, room) = (session.participant, session.room.clone());
-        self.deadlines.clear(Timer::Stall(id));
+        self.forget_stall(id);
         match departure {
             Departure::Closed => self.deadlines.set(Timer::Leave(id), now + self.limits.leave_grace),
             Departure::Broken => {

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
 
 use crate::close::CloseCode;
-use crate::frame::Unreadable;
+use crate::frame::{Frame, Unreadable};
 use crate::message::{ClientFrame, DocumentsGrant, ErrorCode, Grants, IceServer, MediaState, Resume};
 use crate::name::RoomName;
 use crate::token::Proven;
@@ -97,7 +96,7 @@ pub(crate) enum ToEdge {
     /// What the participant of this socket may do with documents has changed.
     Documents { connection: ConnectionId, documents: DocumentsGrant },
     /// A frame for the socket.
-    Send { connection: ConnectionId, bytes: Bytes },
+    Send { connection: ConnectionId, frame: Frame },
     /// The `hello` is refused: an error frame, then the close.
     Refuse {
         connection: ConnectionId,

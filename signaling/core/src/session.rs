@@ -28,6 +28,7 @@ pub(crate) struct Session {
     pub(crate) largest: usize,
     /// What the owner has counted of its outbox.
     pub(crate) counted_bytes: usize,
+    pub(crate) stall: Stall,
     secret: Box<str>,
     /// Still good while the client has shown no sign of knowing the new one: its `welcome` may have been lost.
     previous_secret: Option<Box<str>>,
@@ -35,6 +36,20 @@ pub(crate) struct Session {
     replies: VecDeque<(u64, Body)>,
     chat: Option<Box<Chat>>,
     media: Option<Box<Media>>,
+}
+
+/// Whether the present socket is watched for taking nothing.
+///
+/// Most sockets take a frame at once. A timer that is set only for those that did not saves setting and clearing a thousand of them for
+/// each event in a large room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stall {
+    /// Nothing waits for it.
+    Idle,
+    /// It was given something; if it still has it when all is handed out, its time begins.
+    Given,
+    /// Its time runs.
+    Timed,
 }
 
 /// What is kept of somebody who has or had a connection to the SFU.
@@ -67,6 +82,7 @@ impl Session {
             is_slow: false,
             largest: 0,
             counted_bytes: 0,
+            stall: Stall::Idle,
             secret: secret.into(),
             previous_secret: None,
             last_cid: 0,

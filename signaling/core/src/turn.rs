@@ -18,13 +18,17 @@ pub struct TurnSigner {
 impl TurnSigner {
     /// Writes credentials into the entries that name a relay. All credentials of a session are of one user, the session's id.
     pub(crate) fn sign(&self, ice_servers: &mut [IceServer], session: SessionId, time_of_day: Duration) {
-        let is_relay = |server: &IceServer| server.urls.iter().any(|url| url.starts_with("turn"));
         for server in ice_servers.iter_mut().filter(|server| is_relay(server)) {
             let username = format!("{}:{session}", time_of_day.saturating_add(self.lifetime).as_secs());
             server.credential = Some((self.password)(&username));
             server.username = Some(username);
         }
     }
+}
+
+/// Whether an entry names a relay.
+pub(crate) fn is_relay(server: &IceServer) -> bool {
+    server.urls.iter().any(|url| url.starts_with("turn"))
 }
 
 impl fmt::Debug for TurnSigner {

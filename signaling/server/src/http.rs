@@ -131,7 +131,8 @@ async fn only_our_pages(State(site): State<Arc<Site>>, request: Request, next: N
 }
 
 fn foreign_origin() -> Response<Body> {
-    let why = "this page's origin may not connect; add it to http.allowed_origins\n";
+    let why =
+        "this page's origin may not connect; add it to http.allowed_origins, or its proxy to http.trusted_proxies\n";
     (StatusCode::FORBIDDEN, why).into_response()
 }
 

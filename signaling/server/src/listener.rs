@@ -88,13 +88,23 @@ impl Acceptor {
                 }
                 Some(tls) => match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
                     Ok(Ok(stream)) => serve(stream, peer, None, router, drain).await,
-                    Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
-                    Err(_) => debug!("TLS handshake took too long"),
+                    Ok(Err(error)) => {
+                        debug!(%error, "TLS handshake failed");
+                        count_failed("broken");
+                    }
+                    Err(_) => {
+                        debug!("TLS handshake took too long");
+                        count_failed("slow");
+                    }
                 },
             }
             drop((alive, permit));
         });
     }
+}
+
+fn count_failed(why: &'static str) {
+    metrics::counter!("stoa_http_handshakes_failed_total", "why" => why).increment(1);
 }
 
 /// Waits for a place, then for a connection.

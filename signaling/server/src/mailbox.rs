@@ -1,8 +1,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use stoa_base_net::{Attempt, FrameWriter, Payload, encode_server_frame};
-use stoa_signaling_core::Action;
+use stoa_base_net::{Attempt, FrameWriter, Payload, encode_server_head};
+use stoa_signaling_core::{Action, Frame};
 use tokio::sync::Notify;
 
 /// What the control plane wants done with one socket.
@@ -18,6 +18,13 @@ struct Shared {
     arrived: Notify,
     /// The way around the socket's task, where there is one: TLS has none.
     writer: Option<FrameWriter>,
+}
+
+fn try_write(writer: &FrameWriter, frame: &Frame, scratch: &mut Vec<u8>) -> Attempt {
+    scratch.clear();
+    encode_server_head(Payload::Text, frame.len(), scratch);
+    frame.write_to(scratch);
+    writer.try_write(scratch)
 }
 
 #[derive(Debug, Default)]
@@ -51,13 +58,11 @@ impl Mailbox {
     pub(crate) fn deliver(&self, action: Action, scratch: &mut Vec<u8>) -> Option<usize> {
         let mut queue = self.lock();
         let job = match (&self.0.writer, action) {
-            (Some(writer), Action::Send(bytes)) if queue.jobs.is_empty() && !queue.is_in_hand => {
-                scratch.clear();
-                encode_server_frame(Payload::Text, &bytes, scratch);
-                match writer.try_write(scratch) {
-                    Attempt::Written => return Some(bytes.len()),
-                    Attempt::Begun => Job::Flush(bytes.len()),
-                    Attempt::Refused => Job::Act(Action::Send(bytes)),
+            (Some(writer), Action::Send(frame)) if queue.jobs.is_empty() && !queue.is_in_hand => {
+                match try_write(writer, &frame, scratch) {
+                    Attempt::Written => return Some(frame.len()),
+                    Attempt::Begun => Job::Flush(frame.len()),
+                    Attempt::Refused => Job::Act(Action::Send(frame)),
                 }
             }
             (_, action) => Job::Act(action),
@@ -66,6 +71,12 @@ impl Mailbox {
         drop(queue);
         self.0.arrived.notify_one();
         None
+    }
+
+    /// For the socket's task, which has taken the frame from the queue: tries to write it past the WebSocket, whose buffer would keep the
+    /// size of the largest frame it ever held, `welcome`'s.
+    pub(crate) fn write_around(&self, frame: &Frame) -> Attempt {
+        self.0.writer.as_ref().map_or(Attempt::Refused, |writer| try_write(writer, frame, &mut Vec::new()))
     }
 
     /// Waits for the next job; `done` must follow. Cancelling loses none.

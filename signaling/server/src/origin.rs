@@ -2,7 +2,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use axum::http::{HeaderMap, header};
 
-/// Which web pages may open a signaling socket.
+/// Which web pages may open a signaling socket, and read and write what other parts have.
 ///
 /// Browsers send `Origin` with every WebSocket handshake and do not apply the same-origin policy to it, so without this
 /// check any page could speak to a server that only its visitor can reach ([RFC 6455 § 10.2](https://www.rfc-editor.org/rfc/rfc6455#section-10.2)).
@@ -13,21 +13,34 @@ pub(crate) struct OriginPolicy {
 }
 
 impl OriginPolicy {
-    /// Whether a handshake with these headers may go on. Programs that are no browsers send no `Origin`.
+    /// Whether a handshake or request with these headers may go on. Programs that are no browsers send no `Origin`.
     ///
     /// `is_local`: it came to a loopback address. A name that some page's owner lets point there (DNS rebinding) would make that page
-    /// ours by the comparison of `Host` and `Origin`, so only names that are surely this machine's count there.
+    /// ours by the comparison of `Host` and `Origin`, so only names that are surely this machine's count there. Nor does such a page's
+    /// browser send an `Origin` when it merely reads, so the `Host` counts alone, too.
     pub(crate) fn permits(&self, headers: &HeaderMap, is_local: bool) -> bool {
-        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+        let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+        let is_ours = |host: &str| !is_local || is_own_name(host);
+        let Some(origin) = headers.get(header::ORIGIN) else {
+            return host.is_none_or(|host| is_ours(host) || self.is_allowed_host(host));
+        };
         let Ok(origin) = origin.to_str() else { return false };
         if self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
             return true;
         }
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let authority = origin.split_once("://").map(|(_, authority)| authority);
-        matches!((authority, host), (Some(authority), Some(host))
-            if authority.eq_ignore_ascii_case(host) && (!is_local || is_own_name(host)))
+        matches!((authority(origin), host), (Some(authority), Some(host))
+            if authority.eq_ignore_ascii_case(host) && is_ours(host))
     }
+
+    fn is_allowed_host(&self, host: &str) -> bool {
+        let mut authorities = self.allowed.iter().filter_map(|allowed| authority(allowed));
+        authorities.any(|authority| authority.eq_ignore_ascii_case(host))
+    }
+}
+
+/// Host and port of an origin.
+fn authority(origin: &str) -> Option<&str> {
+    origin.split_once("://").map(|(_, authority)| authority)
 }
 
 /// Whether the host of an authority is `localhost`, a name below it, or a literal address.
@@ -80,6 +93,12 @@ mod tests {
             assert!(permits_at(Some(&format!("http://{own}")), own, true), "{own}");
         }
         assert!(permits_at(Some("https://app.example.org"), "stoa.example.org", true), "listed");
-        assert!(permits_at(None, "rebound.example", true), "no browser");
+        assert!(!permits_at(None, "rebound.example:8080", true), "a page that reads sends no origin");
+        for own in ["localhost:8080", "127.0.0.1", "app.example.org"] {
+            assert!(permits_at(None, own, true), "{own}");
+        }
+        assert!(permits_at(None, "rebound.example", false));
+        let nameless = HeaderMap::new();
+        assert!(OriginPolicy::default().permits(&nameless, true), "no browser");
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use bytes::Bytes;
 use futures_util::SinkExt;
-use stoa_base_net::FrameWriter;
+use stoa_base_net::{Attempt, FrameWriter};
 use stoa_base_types::ConnectionId;
 use stoa_signaling_core::message::IceServer;
-use stoa_signaling_core::{Action, CloseCode, Command};
+use stoa_signaling_core::{Action, CloseCode, Command, Frame};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite;
@@ -136,18 +136,23 @@ impl Socket {
                 }
                 Ok(())
             }
-            Action::Send(bytes) => self.send(socket, bytes).await,
+            Action::Send(frame) => self.send(socket, &frame).await,
             Action::Ping => self.write(socket, Message::Ping(Bytes::new())).await,
             Action::Close(code) => Err(End::Closed(code)),
         }
     }
 
-    async fn send(&self, socket: &mut WebSocket, bytes: Bytes) -> Result<(), End> {
-        let length = bytes.len();
-        // The core writes JSON, which is UTF-8.
-        let Ok(text) = Utf8Bytes::try_from(bytes) else { return Ok(()) };
-        self.write(socket, Message::Text(text)).await?;
-        self.note_written(length).await
+    async fn send(&self, socket: &mut WebSocket, frame: &Frame) -> Result<(), End> {
+        match self.mailbox.write_around(frame) {
+            Attempt::Written => {}
+            Attempt::Begun => self.flush(socket).await?,
+            Attempt::Refused => {
+                // The core writes JSON, which is UTF-8.
+                let Ok(text) = Utf8Bytes::try_from(frame.to_text()) else { return Ok(()) };
+                self.write(socket, Message::Text(text)).await?;
+            }
+        }
+        self.note_written(frame.len()).await
     }
 
     /// Writes the rest of a frame that was begun past this task.

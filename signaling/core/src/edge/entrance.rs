@@ -14,6 +14,7 @@ use crate::message::{ClientMessage, ErrorCode, IceServer, Resume, ServerMessage}
 use crate::name::{BadName, RoomName, parse_name};
 use crate::seam::{Hello, Refusal, Rights, ToEdge, ToOwner};
 use crate::token::{AccessClaims, CLOCK_LEEWAY};
+use crate::turn::is_relay;
 
 /// What is known of a newcomer who may go on to the room.
 struct Admission {
@@ -35,7 +36,9 @@ impl Edge {
             return self.refuse_hello(connection, cid, &out_of_order("the first frame must be a hello"));
         };
         let returns = resume.is_some();
-        match self.admit(&room, &name, token.as_deref(), invite.as_deref(), returns, now) {
+        let admitted = self.admit(&room, &name, token.as_deref(), invite.as_deref(), returns, now);
+        let has_relay = ice_servers.iter().any(is_relay);
+        match admitted.and_then(|admission| self.take_credentials(connection, has_relay, now).map(|()| admission)) {
             Err((Refusal { error, message, code }, retry_after)) => {
                 let retry_after_ms = retry_after.map(|wait| milliseconds(wait).max(1));
                 self.handle(ToEdge::Refuse { connection, cid, error, message, retry_after_ms, code });
@@ -77,6 +80,22 @@ impl Edge {
             Some(block) => self.addresses.take(block, self.limits.address_rate, self.limits.address_burst, now),
             None => Ok(()),
         }
+    }
+
+    /// Counts credentials of the relay against the address of a socket: whoever collects them can lend them to others.
+    fn take_credentials(
+        &mut self,
+        connection: ConnectionId,
+        has_relay: bool,
+        now: Instant,
+    ) -> Result<(), (Refusal, Option<Duration>)> {
+        let block = self.connections.get(&connection).and_then(|known| known.block).filter(|_| has_relay);
+        let Some(block) = block else { return Ok(()) };
+        let (rate, burst) = (self.limits.credentials_rate, self.limits.credentials_burst);
+        self.credentials.take(block, rate, burst, now).map_err(|wait| {
+            let message = "too many people came from this address; wait before the next".to_owned();
+            (Refusal::new(ErrorCode::RateLimited, message, CloseCode::RateLimited), Some(wait))
+        })
     }
 
     pub(super) fn refuse_at_the_door(&mut self, connection: ConnectionId, wait: Duration) {

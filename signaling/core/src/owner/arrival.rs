@@ -14,6 +14,7 @@ use crate::outbox::{Lane, StateKey};
 use crate::room::{Member, Room};
 use crate::seam::{Hello, Refusal, Rights, ToEdge};
 use crate::session::Session;
+use crate::turn::is_relay;
 
 /// How a session came to its socket.
 #[derive(Debug, Clone, Copy)]
@@ -177,6 +178,7 @@ impl Owner {
                 session.forget_requests();
             }
         }
+        self.forget_stall(id);
         for timer in Timer::all(id) {
             self.deadlines.clear(timer);
         }
@@ -198,8 +200,7 @@ impl Owner {
         if let Some((room, lane, body)) = notice {
             self.broadcast(&room, participant, lane, &body, now);
         }
-        self.flush(id, now);
-        self.count_kept(id);
+        self.settle_outbox(id, now);
     }
 
     /// Notes that somebody is back, under the name and with the media they have now; returns what the others are told.
@@ -262,7 +263,7 @@ impl Owner {
         match &self.turn {
             Some(turn) => turn.sign(&mut ice_servers, id, self.wall_clock.at(now)),
             // Without credentials a relay is of no use.
-            None => ice_servers.retain(|server| !server.urls.iter().any(|url| url.starts_with("turn"))),
+            None => ice_servers.retain(|server| !is_relay(server)),
         }
         let Some(session) = self.sessions.get(&id) else { return };
         let Some(room) = self.rooms.get(&session.room) else { return };

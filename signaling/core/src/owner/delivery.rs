@@ -1,5 +1,6 @@
 //! From a room to the sockets of its sessions.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
@@ -7,11 +8,12 @@ use stoa_base_types::{ConnectionId, ParticipantId, SessionId};
 use super::{Owner, Timer};
 use crate::close::CloseCode;
 use crate::frame::Body;
+use crate::limits::Limits;
 use crate::message::{LeaveReason, ServerMessage};
 use crate::name::RoomName;
 use crate::outbox::{Lane, StateKey};
 use crate::seam::{Departure, ToEdge};
-use crate::session::Session;
+use crate::session::{Session, Stall};
 
 impl Owner {
     pub(super) fn announce_change(&mut self, room: &RoomName, id: ParticipantId, now: Instant) {
@@ -52,61 +54,68 @@ impl Owner {
             session.start_over();
             session.is_over_window = true;
         }
-        self.flush(id, now);
-        self.count_kept(id);
+        self.settle_outbox(id, now);
     }
 
-    /// Keeps the sum of all outboxes, and what it may be at most.
-    pub(super) fn count_kept(&mut self, id: SessionId) {
+    /// What follows each change of an outbox: the socket is given what it may have, and what is kept is counted.
+    pub(super) fn settle_outbox(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let sum = |kept: usize, session: &mut Session| {
-            let kept = kept - session.counted_bytes + session.outbox.kept_bytes();
-            session.counted_bytes = session.outbox.kept_bytes();
-            kept
-        };
-        self.kept_bytes = sum(self.kept_bytes, session);
-        let share = self.limits.kept_share_bytes;
-        if self.kept_bytes > self.limits.kept_bytes && session.counted_bytes > share {
-            if session.connection.is_some() {
-                session.outbox.shed(share);
-            } else {
-                session.start_over();
-                session.is_over_window = true;
+        let is_behind = give(session, &self.limits, &mut self.to_edge);
+        self.kept_bytes = count(session, self.kept_bytes, &self.limits);
+        match (is_behind, session.stall) {
+            (Behind::No, Stall::Timed) => {
+                session.stall = Stall::Idle;
+                self.deadlines.clear(Timer::Stall(id));
             }
-            self.kept_bytes = sum(self.kept_bytes, session);
+            (Behind::Somewhat, Stall::Idle) => {
+                session.stall = Stall::Given;
+                self.given.push((id, now));
+            }
+            (Behind::TooFar, _) => self.cut_off(id, now),
+            (Behind::No | Behind::Somewhat, _) => {}
         }
     }
 
-    /// Gives the socket as much as it may hold unwritten.
-    pub(super) fn flush(&mut self, id: SessionId, now: Instant) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Some(connection) = session.connection else { return };
-        while session.in_flight < self.limits.in_flight_bytes
-            && let Some(bytes) = session.outbox.next_frame(&self.limits)
-        {
-            session.in_flight += bytes.len();
-            self.to_edge.push_back(ToEdge::Send { connection, bytes });
+    /// Keeps the sum of what all outboxes hold up to date.
+    pub(super) fn count_kept(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            self.kept_bytes = count(session, self.kept_bytes, &self.limits);
         }
-        // What the socket was given and does not write counts as waiting too.
-        if session.outbox.is_drained() && session.in_flight == 0 {
-            session.largest = 0;
+    }
+
+    /// The driver has handed out everything: the time begins of those sockets that have not taken what they were given.
+    pub(crate) fn watch_stalls(&mut self) {
+        while let Some((id, given_at)) = self.given.pop() {
+            let Some(session) = self.sessions.get_mut(&id).filter(|session| session.stall == Stall::Given) else {
+                continue;
+            };
+            let is_done = session.connection.is_none() || session.in_flight == 0 && session.outbox.is_drained();
+            session.stall = if is_done { Stall::Idle } else { Stall::Timed };
+            if !is_done {
+                self.deadlines.set(Timer::Stall(id), given_at + self.limits.stall_timeout);
+            }
+        }
+    }
+
+    /// Stops watching a socket: it took something, or is gone.
+    pub(super) fn forget_stall(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id)
+            && session.stall == Stall::Timed
+        {
+            session.stall = Stall::Idle;
             self.deadlines.clear(Timer::Stall(id));
-        } else if session.in_flight + session.outbox.waiting_bytes() > self.limits.queue_bytes + session.largest {
-            self.cut_off(id, now);
-        } else if self.deadlines.at(Timer::Stall(id)).is_none() {
-            self.deadlines.set(Timer::Stall(id), now + self.limits.stall_timeout);
         }
     }
 
     pub(super) fn written(&mut self, id: SessionId, connection: ConnectionId, bytes: usize, now: Instant) {
-        if !self.carries(id, connection) {
+        let Some(session) = self.sessions.get_mut(&id).filter(|session| session.connection == Some(connection)) else {
             return;
-        }
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        };
         session.in_flight = session.in_flight.saturating_sub(bytes);
-        self.deadlines.clear(Timer::Stall(id));
-        self.flush(id, now);
-        self.count_kept(id);
+        if session.stall == Stall::Timed {
+            self.forget_stall(id);
+        }
+        self.settle_outbox(id, now);
     }
 
     /// Parts with a socket that does not take what is sent; the session may be resumed.
@@ -131,9 +140,57 @@ impl Owner {
         if let Some(connection) = session.connection
             && session.in_flight < self.limits.in_flight_bytes
         {
-            let bytes = Body::new(message).frame(0, cid);
-            session.in_flight += bytes.len();
-            self.to_edge.push_back(ToEdge::Send { connection, bytes });
+            let frame = Body::new(message).frame(0, cid);
+            session.in_flight += frame.len();
+            self.to_edge.push_back(ToEdge::Send { connection, frame });
         }
     }
+}
+
+/// Whether a socket has taken what is for it.
+enum Behind {
+    No,
+    Somewhat,
+    TooFar,
+}
+
+/// Gives the socket as much as it may hold unwritten.
+fn give(session: &mut Session, limits: &Limits, to_edge: &mut VecDeque<ToEdge>) -> Behind {
+    let Some(connection) = session.connection else { return Behind::No };
+    while session.in_flight < limits.in_flight_bytes
+        && let Some(frame) = session.outbox.next_frame(limits)
+    {
+        session.in_flight += frame.len();
+        to_edge.push_back(ToEdge::Send { connection, frame });
+    }
+    // What the socket was given and does not write counts as waiting too.
+    if session.outbox.is_drained() && session.in_flight == 0 {
+        session.largest = 0;
+        Behind::No
+    } else if session.in_flight + session.outbox.waiting_bytes() > limits.queue_bytes + session.largest {
+        Behind::TooFar
+    } else {
+        Behind::Somewhat
+    }
+}
+
+/// Keeps the sum of all outboxes, and what it may be at most; returns the sum.
+fn count(session: &mut Session, kept: usize, limits: &Limits) -> usize {
+    let sum = |kept: usize, session: &mut Session| {
+        let kept = kept - session.counted_bytes + session.outbox.kept_bytes();
+        session.counted_bytes = session.outbox.kept_bytes();
+        kept
+    };
+    let kept = sum(kept, session);
+    let share = limits.kept_share_bytes;
+    if kept <= limits.kept_bytes || session.counted_bytes <= share {
+        return kept;
+    }
+    if session.connection.is_some() {
+        session.outbox.shed(share);
+    } else {
+        session.start_over();
+        session.is_over_window = true;
+    }
+    sum(kept, session)
 }

@@ -81,7 +81,7 @@ impl Owner {
         let Some(cid) = cid.filter(|cid| session.is_repeated(*cid)) else { return true };
         let reply = session.reply_to(cid).unwrap_or_else(forgotten);
         session.outbox.push(Lane::Control, Some(cid), reply);
-        self.flush(id, now);
+        self.settle_outbox(id, now);
         false
     }
 
@@ -170,8 +170,7 @@ impl Owner {
             session.remember_reply(cid, body.clone());
         }
         session.outbox.push(Lane::Control, cid, body);
-        self.flush(id, now);
-        self.count_kept(id);
+        self.settle_outbox(id, now);
     }
 
     pub(super) fn leave(&mut self, id: SessionId, cid: Option<u64>, now: Instant) {

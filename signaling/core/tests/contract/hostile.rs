@@ -120,3 +120,23 @@ fn clients_that_never_acknowledge_share_a_bounded_memory() {
     }
     assert!(lost >= 5, "100 frames of 1 kB are kept within 40 kB: {lost}");
 }
+
+#[test]
+fn only_who_does_not_take_a_frame_is_watched() {
+    let limits = Limits::default();
+    let mut world = World::new(limits);
+    let [(ada, _), (bob, _)] = ["Ada", "Bob"].map(|name| world.enter("agora", name));
+    let say = |world: &mut World, camera: bool| world.say(ada, json!({"type": "media", "media": {"camera": camera}}));
+    say(&mut world, true);
+    let next = |world: &mut World| world.control.poll_timeout().map(|at| at - world.now);
+    assert_eq!(next(&mut world), Some(limits.heartbeat), "all was taken at once");
+    world.deaf.insert(bob);
+    say(&mut world, false);
+    assert_eq!(next(&mut world), Some(limits.stall_timeout));
+    world.pass(limits.stall_timeout / 2);
+    say(&mut world, true);
+    assert_eq!(next(&mut world), Some(limits.stall_timeout / 2), "more of the same does not put it off");
+    world.pass(limits.stall_timeout / 2);
+    assert_eq!(world.closed.get(&bob), Some(&CloseCode::SlowReader));
+    assert!(!world.closed.contains_key(&ada));
+}

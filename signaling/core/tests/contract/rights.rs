@@ -1,9 +1,12 @@
 //! Tokens, moderators, invitations, limits per address and identity.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use stoa_signaling_core::message::{DocumentsGrant, Grants, Source};
+use stoa_signaling_core::message::{DocumentsGrant, Grants, IceServer, Source};
 use stoa_signaling_core::token::{AccessClaims, Keys, mint};
-use stoa_signaling_core::{CloseCode, Limits};
+use stoa_signaling_core::{CloseCode, Limits, TurnSigner};
 
 use crate::support::{SINCE_1970, World};
 
@@ -356,4 +359,41 @@ fn an_address_and_an_identity_have_their_rates() {
     world.pass_secs(2);
     let again = world.open_from(one);
     assert!(!world.closed.contains_key(&again));
+}
+
+#[test]
+fn an_address_gets_so_many_credentials_of_the_relay() {
+    let limits = Limits { credentials_rate: 1, credentials_burst: 2, ..Limits::default() };
+    let mut world = guarded(limits);
+    world
+        .control
+        .set_turn(Some(TurnSigner { lifetime: Duration::from_secs(60), password: Arc::new(str::to_uppercase) }));
+    let server = |url: &str| IceServer { urls: vec![url.to_owned()], username: None, credential: None };
+    let (stun, turn) = (vec![server("stun:192.0.2.1")], vec![server("stun:192.0.2.1"), server("turn:192.0.2.1")]);
+    let (home, other, loopback) = ("2001:db8::1".parse().ok(), "2001:db8:1::1".parse().ok(), "127.0.0.1".parse().ok());
+    let enter = |world: &mut World, address, ice_servers: &Vec<IceServer>, who: usize| {
+        let socket = world.open_with(address, ice_servers.clone());
+        let token = token(&format!("guest{who}"), 600, Grants::default());
+        world.say(socket, json!({"type": "hello", "room": "agora", "name": "Ada", "token": token}));
+        socket
+    };
+    let first: Vec<_> = (0..3).map(|who| enter(&mut world, home, &turn, who)).collect();
+    assert_eq!(
+        world.got(first[1], "welcome")[0]["ice_servers"][1]["credential"].as_str().map(|it| it.is_empty()),
+        Some(false)
+    );
+    assert_eq!(refused(&world, first[2]), (json!("rate_limited"), CloseCode::RateLimited));
+    assert_eq!(world.got(first[2], "error")[0]["retry_after_ms"], 1000);
+    // Elsewhere, on this machine, and without a relay nobody notices.
+    for (who, (address, servers)) in
+        [(other, &turn), (loopback, &turn), (None, &turn), (home, &stun)].into_iter().enumerate()
+    {
+        let socket = enter(&mut world, address, servers, 10 + who);
+        assert_eq!(world.got(socket, "welcome").len(), 1, "{address:?}");
+    }
+    world.pass_secs(1);
+    let again = enter(&mut world, home, &turn, 20);
+    assert_eq!(world.got(again, "welcome").len(), 1, "who waited is let in");
+    let soon = enter(&mut world, home, &turn, 21);
+    assert!(world.closed.contains_key(&soon));
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stoa_base_types::ConnectionId;
+use stoa_signaling_core::message::IceServer;
 use stoa_signaling_core::token::Keys;
 use stoa_signaling_core::{Action, CloseCode, Command, Control, Limits, WallClock};
 
@@ -47,8 +48,13 @@ impl World {
     }
 
     pub(crate) fn open_from(&mut self, address: Option<IpAddr>) -> u64 {
+        self.open_with(address, vec![])
+    }
+
+    /// With what its client is told to use for ICE.
+    pub(crate) fn open_with(&mut self, address: Option<IpAddr>, ice_servers: Vec<IceServer>) -> u64 {
         self.next += 1;
-        self.command(Command::Opened { connection: ConnectionId(self.next), address, ice_servers: vec![] });
+        self.command(Command::Opened { connection: ConnectionId(self.next), address, ice_servers });
         self.next
     }
 
@@ -124,11 +130,11 @@ impl World {
             let socket = outgoing.connection.0;
             match outgoing.action {
                 Action::Bind(_) | Action::Documents(_) => {}
-                Action::Send(bytes) => {
-                    let frame = serde_json::from_slice(&bytes).unwrap();
+                Action::Send(sent) => {
+                    let frame = serde_json::from_slice(&sent.to_text()).unwrap();
                     self.frames.entry(socket).or_default().push(frame);
                     if self.reads && !self.deaf.contains(&socket) {
-                        let written = Command::Written { connection: outgoing.connection, bytes: bytes.len() };
+                        let written = Command::Written { connection: outgoing.connection, bytes: sent.len() };
                         self.control.handle_command(written, self.now);
                     }
                 }
