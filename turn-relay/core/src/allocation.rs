@@ -63,6 +63,8 @@ pub(crate) struct Allocation {
     permissions: Table<IpAddr, Permission>,
     channels: Table<u16, Channel>,
     numbers: Table<SocketAddr, u16>,
+    /// The one that carried payload last; `None` whenever one of the tables has changed.
+    route: Option<Route>,
     swept_at: Instant,
 }
 
@@ -97,6 +99,17 @@ struct Channel {
     expires: Instant,
 }
 
+/// What payload needs to know of a peer, in one place: most allocations carry that of one peer on one channel, and looking into three
+/// tables for each datagram costs more than all else that is done with it.
+#[derive(Debug, Clone, Copy)]
+struct Route {
+    number: u16,
+    peer: SocketAddr,
+    /// Of the channel.
+    expires: Instant,
+    permission: Option<Permission>,
+}
+
 impl Allocation {
     /// Without relayed addresses yet.
     pub(crate) fn new(
@@ -124,6 +137,7 @@ impl Allocation {
             permissions: Table::with_hasher(hasher.clone()),
             channels: Table::with_hasher(hasher.clone()),
             numbers: Table::with_hasher(hasher),
+            route: None,
             swept_at: now,
         }
     }
@@ -152,6 +166,35 @@ impl Allocation {
         self.permissions.get(&ip).filter(|permission| permission.expires > now).copied()
     }
 
+    /// The peer of a channel, and the permission that it has.
+    pub(crate) fn way_out(&mut self, number: u16, now: Instant) -> Option<(SocketAddr, Option<Permission>)> {
+        let known = self.route.as_ref().filter(|route| route.number == number);
+        let route = match known {
+            Some(route) => route,
+            None => self.route.insert(self.look_up(number)?),
+        };
+        (route.expires > now).then(|| (route.peer, route.permission.filter(|permission| permission.expires > now)))
+    }
+
+    /// The permission of a peer, and its channel if it has one; `None` without permission.
+    pub(crate) fn way_in(&mut self, peer: SocketAddr, now: Instant) -> Option<(Permission, Option<u16>)> {
+        if let Some(route) = self.route.as_ref().filter(|route| route.peer == peer) {
+            let permission = route.permission.filter(|permission| permission.expires > now)?;
+            return Some((permission, (route.expires > now).then_some(route.number)));
+        }
+        let permission = self.permission(peer.ip(), now)?;
+        let number = self.number(peer, now);
+        if let Some(route) = number.and_then(|number| self.look_up(number)) {
+            self.route = Some(route);
+        }
+        Some((permission, number))
+    }
+
+    fn look_up(&self, number: u16) -> Option<Route> {
+        let Channel { peer, expires } = *self.channels.get(&number)?;
+        Some(Route { number, peer, expires, permission: self.permissions.get(&peer.ip()).copied() })
+    }
+
     /// How many permissions are counted, expired ones that were not swept among them.
     pub(crate) fn permission_count(&self) -> usize {
         self.permissions.len()
@@ -164,6 +207,7 @@ impl Allocation {
 
     /// Installs or refreshes a permission.
     pub(crate) fn permit(&mut self, ip: IpAddr, is_outside: bool, now: Instant) {
+        self.route = None;
         self.permissions.insert(ip, Permission { expires: now + PERMISSION_LIFETIME, is_outside });
     }
 
@@ -190,6 +234,7 @@ impl Allocation {
 
     /// Binds a channel, or refreshes it.
     pub(crate) fn bind(&mut self, number: u16, peer: SocketAddr, now: Instant) {
+        self.route = None;
         if let Some(old) = self.channels.insert(number, Channel { peer, expires: now + CHANNEL_LIFETIME }) {
             self.numbers.remove(&old.peer);
         }
@@ -201,6 +246,7 @@ impl Allocation {
     /// Removes what has expired; tells how many permissions that were.
     pub(crate) fn sweep(&mut self, now: Instant) -> u32 {
         let before = self.permissions.len();
+        self.route = None;
         self.permissions.retain(|_, permission| permission.expires > now);
         self.channels.retain(|_, channel| channel.expires > now);
         let channels = &self.channels;
@@ -218,6 +264,7 @@ impl Allocation {
     /// Drops permissions and channels of a family that is given up; tells how many permissions that were.
     pub(crate) fn give_up(&mut self, family: Family) -> u32 {
         let before = self.permissions.len();
+        self.route = None;
         self.permissions.retain(|ip, _| Family::of(*ip) != family);
         self.channels.retain(|_, channel| Family::of(channel.peer.ip()) != family);
         self.numbers.retain(|peer, _| Family::of(peer.ip()) != family);

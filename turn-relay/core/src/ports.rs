@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::random::Random;
 
@@ -130,24 +130,51 @@ impl PortPool {
 }
 
 /// Which relayed ports all workers together have in use: what tells a worker whether a peer is another worker's relayed
-/// address.
+/// address, and who has ports left when its own are used up.
 #[derive(Debug)]
 pub struct SharedPorts {
     /// For each relay address one bit per port.
     bits: Box<[AtomicU64]>,
+    /// For each relay address and worker, how many ports for datagrams and for connections are free.
+    free: Box<[[AtomicU32; 2]]>,
 }
 
 impl SharedPorts {
     /// For as many relay addresses as are configured.
     #[must_use]
     pub fn new(addresses: usize) -> Self {
-        Self { bits: (0..addresses * WORDS).map(|_| AtomicU64::new(0)).collect() }
+        Self {
+            bits: (0..addresses * WORDS).map(|_| AtomicU64::new(0)).collect(),
+            free: (0..addresses * MAX_WORKERS).map(|_| Default::default()).collect(),
+        }
     }
 
     /// The worker whose clients have `port` of the given relay address, if it is in use; `workers` as in [`Config`](crate::Config).
     #[must_use]
     pub fn worker_of(&self, address: usize, port: u16, workers: usize) -> Option<usize> {
         self.has(address, port).then(|| usize::from(port / 2) % workers.max(1))
+    }
+
+    /// Tells the others how many ports of a relay address a worker has left.
+    pub(crate) fn note_free(&self, address: usize, worker: usize, is_tcp: bool, free: usize) {
+        if let Some(place) = self.free_of(address, worker, is_tcp) {
+            place.store(u32::try_from(free).unwrap_or(u32::MAX), Ordering::Relaxed);
+        }
+    }
+
+    /// The worker that has the most ports left of these relay addresses; `None` when nobody has any.
+    pub(crate) fn roomiest(&self, addresses: &[usize], workers: usize, is_tcp: bool) -> Option<usize> {
+        let free = |worker: usize| -> u64 {
+            let places = addresses.iter().filter_map(|address| self.free_of(*address, worker, is_tcp));
+            places.map(|place| u64::from(place.load(Ordering::Relaxed))).sum()
+        };
+        (0..workers).map(|worker| (free(worker), worker)).filter(|(free, _)| *free > 0).max().map(|(_, worker)| worker)
+    }
+
+    fn free_of(&self, address: usize, worker: usize, is_tcp: bool) -> Option<&AtomicU32> {
+        let index = address * MAX_WORKERS + worker;
+        let [udp, tcp] = self.free.get(index).filter(|_| worker < MAX_WORKERS)?;
+        Some(if is_tcp { tcp } else { udp })
     }
 
     /// Whether `port` of the given relay address is in use.
@@ -182,6 +209,8 @@ const fn bit(port: u16) -> u64 {
 }
 
 const WORDS: usize = 65_536 / 64;
+/// As [`Config::workers`](crate::Config::workers) says.
+const MAX_WORKERS: usize = 256;
 const NOWHERE: u16 = u16::MAX;
 
 #[cfg(test)]

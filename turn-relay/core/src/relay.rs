@@ -54,6 +54,8 @@ pub struct Relay {
     udp_ports: Vec<PortPool>,
     tcp_ports: Vec<PortPool>,
     shared_ports: Arc<SharedPorts>,
+    /// The message at hand was handed over by a worker that could not help; it goes no further.
+    is_last_resort: bool,
     random: Random,
     allocations: Slab<Allocation>,
     clients: Table<FiveTuple, AllocationId>,
@@ -97,6 +99,13 @@ impl Relay {
         // A relay that takes the place of one that was lost begins with all its ports free.
         config.shared_ports.clear_worker(config.worker, config.workers);
         let pool = |_: &RelayAddress| PortPool::new(low, high, config.worker, config.workers);
+        let pools = || -> Vec<PortPool> { config.addresses.iter().map(pool).collect() };
+        let (udp_ports, tcp_ports) = (pools(), pools());
+        for (pools, is_tcp) in [(&udp_ports, false), (&tcp_ports, true)] {
+            for (address, pool) in pools.iter().enumerate() {
+                config.shared_ports.note_free(address, config.worker, is_tcp, pool.free());
+            }
+        }
         let seeds: [u64; 4] = std::array::from_fn(|_| random.number());
         Self {
             worker: config.worker,
@@ -109,8 +118,9 @@ impl Relay {
             ticket_key: config.mobility.then_some(config.ticket_key),
             discovery: config.discovery,
             is_virtual: config.ports == Ports::Virtual,
-            udp_ports: config.addresses.iter().map(pool).collect(),
-            tcp_ports: config.addresses.iter().map(pool).collect(),
+            udp_ports,
+            tcp_ports,
+            is_last_resort: false,
             addresses: config.addresses,
             shared_ports: config.shared_ports,
             random,
@@ -136,6 +146,18 @@ impl Relay {
     ///
     /// Whatever a client sends, the answer is a value: malformed input is dropped and counted.
     pub fn handle_client(&mut self, tuple: FiveTuple, bytes: &[u8], now: Instant) -> FromClient<'_> {
+        self.is_last_resort = false;
+        self.handle_message(tuple, bytes, now)
+    }
+
+    /// Feeds one message that another worker did not handle itself: what [`FromClient::Elsewhere`] asked for. That happens once with
+    /// each message.
+    pub fn handle_handed_over(&mut self, tuple: FiveTuple, bytes: &[u8], now: Instant) -> FromClient<'_> {
+        self.is_last_resort = true;
+        self.handle_message(tuple, bytes, now)
+    }
+
+    fn handle_message(&mut self, tuple: FiveTuple, bytes: &[u8], now: Instant) -> FromClient<'_> {
         if let Some(worker) = self.elsewhere.worker_of(&tuple, now) {
             return FromClient::Elsewhere { worker };
         }

@@ -119,13 +119,23 @@ impl Doorkeeper {
                 None => serve(stream, client, shared).await,
                 Some(tls) => match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
                     Ok(Ok(stream)) => serve(stream, client, shared).await,
-                    Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
-                    Err(_) => debug!("TLS handshake took too long"),
+                    Ok(Err(error)) => {
+                        debug!(%error, "TLS handshake failed");
+                        count_failed("broken");
+                    }
+                    Err(_) => {
+                        debug!("TLS handshake took too long");
+                        count_failed("slow");
+                    }
                 },
             }
             drop(place);
         });
     }
+}
+
+fn count_failed(why: &'static str) {
+    metrics::counter!("stoa_relay_handshakes_failed_total", "why" => why).increment(1);
 }
 
 impl Sources {

@@ -87,7 +87,12 @@ impl RelayHandler {
             self.keep_up(now);
         }
         let mut is_bind = tuple.transport.is_stream() && stun::is_connection_bind(bytes);
-        match self.relay.handle_client(tuple, bytes, now) {
+        let from_client = if was_passed {
+            self.relay.handle_handed_over(tuple, bytes, now)
+        } else {
+            self.relay.handle_client(tuple, bytes, now)
+        };
+        match from_client {
             FromClient::Nothing => {}
             FromClient::Answer(answer) if tuple.transport.is_stream() => {
                 if let Some(stream) = stream_of(&self.streams, &tuple) {

@@ -33,10 +33,25 @@ enum End {
     Joined(Box<Junction>, Vec<u8>),
 }
 
+impl End {
+    /// For metrics.
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::NotTurn => "not_turn",
+            Self::Silent => "silent",
+            Self::Deaf => "deaf",
+            Self::Cut => "cut",
+            Self::Joined(..) => "joined",
+        }
+    }
+}
+
 /// Serves one client over TCP or TLS until the connection ends.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut socket: S, client: Arc<Stream>, shared: Arc<Shared>) {
     let end = converse(&mut socket, &client, &shared).await;
     debug!(?end, "connection to the relay ended");
+    metrics::counter!("stoa_relay_connections_ended_total", "why" => end.label()).increment(1);
     client.close();
     if let End::Joined(junction, early) = end {
         splice(socket, *junction, &early, &shared).await;

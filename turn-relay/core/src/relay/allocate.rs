@@ -8,6 +8,7 @@ use crate::account::Accounts;
 use crate::address::source_of;
 use crate::allocation::{Allocation, AllocationId, Pending, RelayId, RelaySocket, SocketTag};
 use crate::auth::Unproved;
+use crate::config::RelayAddress;
 use crate::refusal::Refusal;
 use crate::stun::attribute::{self, Family};
 use crate::stun::{self, Builder, Class};
@@ -159,8 +160,16 @@ impl Relay {
         let mut token = None;
         let mut address_error = None;
         let [first, additional] = wish.families;
-        let reached = request.tuple.server.ip();
-        let main = self.take_main_port(wish, first.unwrap_or(Family::V4), reached, &mut token)?;
+        let (first, reached) = (first.unwrap_or(Family::V4), request.tuple.server.ip());
+        let main = match self.take_main_port(wish, first, reached, &mut token) {
+            Ok(main) => main,
+            // The ports are dealt out to the workers; another one may have some left.
+            Err(Refusal::InsufficientCapacity) if wish.token.is_none() => {
+                let other = self.worker_with_ports(first, reached, wish.is_tcp);
+                return other.map(Reply::Elsewhere).ok_or(Refusal::InsufficientCapacity);
+            }
+            Err(refusal) => return Err(refusal),
+        };
         *allocation.relay_mut(Family::of(main.external.ip())) = Some(main);
         if let Some(family) = additional {
             match self.take_port(family, reached, wish.is_tcp, None) {
@@ -237,11 +246,7 @@ impl Relay {
         }
         let pools = if is_tcp { &mut self.tcp_ports } else { &mut self.udp_ports };
         let fitting = self.addresses.iter().zip(pools).enumerate();
-        let fitting = fitting.filter(|(_, (address, _))| {
-            // What only this host can reach is of no use to who comes from elsewhere.
-            Family::of(address.external) == family && (reached.is_loopback() || !address.external.is_loopback())
-        });
-        let mut fitting: Vec<_> = fitting.collect();
+        let mut fitting: Vec<_> = fitting.filter(|(_, (address, _))| fits(address, family, reached)).collect();
         fitting.sort_by_key(|(_, (address, pool))| {
             let is_near = address.bind == reached || address.external.is_loopback();
             std::cmp::Reverse((is_near, pool.free()))
@@ -257,7 +262,23 @@ impl Relay {
             port.map(|port| (address, port))
         })?;
         let next = (even == Some(true)).then_some(port.wrapping_add(1));
+        self.tell_free_ports(address, is_tcp);
         self.relay_socket(address, port).map(|relay| (relay, next))
+    }
+
+    /// Another worker that has ports when this one has none, unless a worker without ports has sent the request here.
+    fn worker_with_ports(&self, family: Family, reached: IpAddr, is_tcp: bool) -> Option<usize> {
+        let fitting = self.addresses.iter().enumerate().filter(|(_, address)| fits(address, family, reached));
+        let fitting: Vec<_> = fitting.map(|(index, _)| index).collect();
+        let other = self.shared_ports.roomiest(&fitting, self.workers(), is_tcp);
+        other.filter(|worker| *worker != self.worker && !self.is_last_resort)
+    }
+
+    pub(super) fn tell_free_ports(&self, address: usize, is_tcp: bool) {
+        let pools = if is_tcp { &self.tcp_ports } else { &self.udp_ports };
+        if let Some(pool) = pools.get(address) {
+            self.shared_ports.note_free(address, self.worker, is_tcp, pool.free());
+        }
     }
 
     fn relay_socket(&self, address: usize, port: u16) -> Option<RelaySocket> {
@@ -280,6 +301,7 @@ impl Relay {
         if let Some(pool) = self.udp_ports.get_mut(reserved.address) {
             pool.give_back(reserved.port);
         }
+        self.tell_free_ports(reserved.address, false);
     }
 
     fn ask_for_sockets(&mut self, id: AllocationId) {
@@ -406,6 +428,12 @@ impl Relay {
             self.end_reservation(token);
         }
     }
+}
+
+/// Whether a relay address is of a family, and of use to who reached us by the address `reached`: what only this host can reach is of
+/// none to who comes from elsewhere.
+fn fits(address: &RelayAddress, family: Family, reached: IpAddr) -> bool {
+    Family::of(address.external) == family && (reached.is_loopback() || !address.external.is_loopback())
 }
 
 const UDP: u8 = 17;

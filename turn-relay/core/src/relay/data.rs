@@ -28,10 +28,9 @@ impl Relay {
             return Err(Dropped::Truncated);
         }
         let id = *self.clients.get(tuple).ok_or(Dropped::NoAllocation)?;
-        let allocation = self.allocations.get(id).ok_or(Dropped::NoAllocation)?;
-        let peer = allocation.channel(number, now).ok_or(Dropped::NoChannel)?;
+        let allocation = self.allocations.get_mut(id).ok_or(Dropped::NoAllocation)?;
         // A channel is a permission to send, whatever became of the permission that came with it.
-        let permission = allocation.permission(peer.ip(), now);
+        let (peer, permission) = allocation.way_out(number, now).ok_or(Dropped::NoChannel)?;
         self.forward(id, peer, permission, payload, false, now)
     }
 
@@ -235,11 +234,11 @@ impl Relay {
         is_inner: bool,
         now: Instant,
     ) -> Result<ToClient, Dropped> {
-        let allocation = self.allocations.get(relay.allocation).ok_or(Dropped::NoAllocation)?;
+        let allocation = self.allocations.get_mut(relay.allocation).ok_or(Dropped::NoAllocation)?;
         if allocation.pending.is_some() || allocation.is_tcp || allocation.relay(relay.family).is_none() {
             return Err(Dropped::NoRelay);
         }
-        let permission = allocation.permission(from.ip(), now).ok_or(Dropped::NoPermission)?;
+        let (permission, number) = allocation.way_in(from, now).ok_or(Dropped::NoPermission)?;
         // What comes from our own address by way of the kernel is some other service of this host.
         if !is_inner && !permission.is_outside {
             return Err(Dropped::PeerDenied);
@@ -253,7 +252,7 @@ impl Relay {
         }
         let client = allocation.tuple;
         let padding = bytes.next_multiple_of(4) - bytes;
-        let Some(number) = allocation.number(from, now) else {
+        let Some(number) = number else {
             let mut head = self.data_indication(from, 4 + bytes + padding);
             head.push(&attribute::DATA.to_be_bytes());
             head.push(&length.to_be_bytes());

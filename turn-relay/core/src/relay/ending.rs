@@ -74,5 +74,6 @@ impl Relay {
         if let Some(pool) = pools.get_mut(relay.address) {
             pool.give_back(relay.port);
         }
+        self.tell_free_ports(relay.address, is_tcp);
     }
 }

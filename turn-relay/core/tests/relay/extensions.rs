@@ -146,6 +146,37 @@ fn tokens_and_tickets_lead_to_their_worker() {
 }
 
 #[test]
+fn who_finds_no_port_here_is_sent_to_a_worker_that_has_some() {
+    let shared = Config { ports: Ports::Range(50_000, 50_003), workers: 2, ..config() };
+    let of = |worker| World::with(Config { worker, ..shared.clone() });
+    let (mut first, mut second) = (of(0), of(1));
+    let mut clients: Vec<_> = (1..=6).map(|port| Client::new(&format!("198.18.0.1:{port}"), "ada", "pass")).collect();
+    let allocate = |client: &mut Client, world: &mut World| {
+        client.greet(world);
+        client.sign(udp(Builder::new(Class::Request, stun::ALLOCATE, world.transaction()))).finish()
+    };
+    for client in &mut clients[..2] {
+        assert_eq!(client.allocate(&mut first).code, 0);
+    }
+    for client in &mut clients[2..4] {
+        let request = allocate(client, &mut first);
+        assert_eq!(first.send(client.tuple, &request), Got::Elsewhere(1));
+        assert_eq!(Response::of(second.take_over(client.tuple, &request)).code, 0);
+        assert_eq!(client.speak(&mut first, 0x4000, b"x"), Got::Elsewhere(1), "and so does what follows");
+    }
+    let [.., fifth, sixth] = clients.as_mut_slice() else { panic!() };
+    assert_eq!(fifth.allocate(&mut first).code, 508, "nobody has any");
+    assert_eq!(fifth.allocate(&mut second).code, 508);
+    let request = allocate(sixth, &mut second);
+    assert_eq!(clients[0].refresh(&mut first, 0).code, 0);
+    let tuple = clients[5].tuple;
+    assert_eq!(Response::of(second.take_over(tuple, &request)).code, 508, "what was handed over goes no further");
+    assert_eq!(second.send(tuple, &request), Got::Elsewhere(0));
+    assert_eq!(Response::of(first.take_over(tuple, &request)).code, 0);
+    assert_eq!((first.relay.len(), second.relay.len()), (2, 2));
+}
+
+#[test]
 fn behaviour_discovery_answers_from_where_it_is_asked() {
     let [primary, alternate] = ["192.0.2.10:3478", "192.0.2.11:3479"].map(|text| text.parse().unwrap());
     let mut world = World::with(Config { discovery: Some(Discovery { primary, alternate }), ..config() });

@@ -95,9 +95,23 @@ impl World {
 
     /// Feeds a message and does as a driver would.
     pub(crate) fn send(&mut self, tuple: FiveTuple, bytes: &[u8]) -> Got {
+        self.feed(tuple, bytes, Relay::handle_client)
+    }
+
+    /// The same with a message that another worker handed over.
+    pub(crate) fn take_over(&mut self, tuple: FiveTuple, bytes: &[u8]) -> Got {
+        self.feed(tuple, bytes, Relay::handle_handed_over)
+    }
+
+    fn feed(
+        &mut self,
+        tuple: FiveTuple,
+        bytes: &[u8],
+        handle: for<'a> fn(&'a mut Relay, FiveTuple, &[u8], Instant) -> FromClient<'a>,
+    ) -> Got {
         let sockets = &self.sockets;
         let whole = |to: &ToClient, payload: &[u8]| [to.head.as_bytes(), payload, &vec![0; to.padding]].concat();
-        let got = match self.relay.handle_client(tuple, bytes, self.now) {
+        let got = match handle(&mut self.relay, tuple, bytes, self.now) {
             FromClient::Nothing => Got::Nothing,
             FromClient::Answer(answer) => Got::Answer(answer.bytes.to_vec()),
             FromClient::ToPeer(to) => Got::ToPeer {
