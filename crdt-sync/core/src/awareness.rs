@@ -206,6 +206,11 @@ impl Awareness {
         self.states.is_empty() && self.removals.is_empty()
     }
 
+    /// Whether something was not told yet.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
     /// What was not told yet, as one update, and whom it need not be told: the only one who said all of it.
     pub(crate) fn take_changes(&mut self) -> Option<(Bytes, Option<FollowerId>)> {
         let changes = std::mem::take(&mut self.changes);

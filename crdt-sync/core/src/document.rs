@@ -4,6 +4,7 @@ mod content;
 mod delivery;
 mod held;
 mod log;
+mod pace;
 mod requests;
 mod snapshot;
 mod storage;
@@ -22,6 +23,7 @@ use crate::wire::{ClientMessage, CloseCode, ServerMessage};
 use content::{Content, SnapshotAway};
 use delivery::Lists;
 use log::Log;
+use pace::Pace;
 pub(crate) use requests::Request;
 use snapshot::Compaction;
 
@@ -37,6 +39,7 @@ pub(crate) struct Document {
     content: Content,
     /// Up to which position of the content its followers were sent what they lack.
     handed_out: u64,
+    pace: Pace,
     log: Log,
     /// Boxed: most documents have one or two, and a node of the tree has room for eleven.
     followers: BTreeMap<FollowerId, Box<Follower>>,
@@ -82,6 +85,7 @@ impl Document {
             phase: Phase::Loading(Vec::new()),
             content: Content::default(),
             handed_out: 0,
+            pace: Pace::default(),
             log: Log::default(),
             followers: BTreeMap::new(),
             lists: Lists::default(),
@@ -290,6 +294,7 @@ impl Document {
 
     /// The process is about to end.
     pub(crate) fn drain(&mut self, cx: &mut Context<'_>) {
+        self.hand_out(cx);
         self.close_all(cx, CloseCode::Restarting);
         self.linger(cx);
     }
@@ -309,6 +314,7 @@ impl Document {
                 self.want_flush(cx);
             }
             DocTimer::Forget => self.forget(cx),
+            DocTimer::Rest => self.end_rest(cx),
         }
     }
 

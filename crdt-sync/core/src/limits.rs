@@ -27,6 +27,14 @@ pub struct Limits {
     pub dirty_bytes: usize,
     /// Time after which updates that the store gave back are offered to it again.
     pub retry_after: Duration,
+    /// A document with no more followers hands out each update at once. One with more may wait a moment after it wrote to them,
+    /// so that what comes meanwhile is written as one.
+    pub unpaced_followers: usize,
+    /// That moment, for each follower: whatever its writers do, a document takes no more of a core than writing to one socket in
+    /// this time does.
+    pub pause_each: Duration,
+    /// The longest it becomes: nobody should see the delay.
+    pub pause_most: Duration,
     /// Silence towards a y-websocket client after which it is told something.
     pub keepalive: Duration,
     /// Largest awareness state of one client id, in bytes.
@@ -75,6 +83,10 @@ impl Default for Limits {
             held_bytes: 16 << 20,
             dirty_bytes: 8 << 20,
             retry_after: Duration::from_millis(250),
+            unpaced_followers: 8,
+            pause_each: Duration::from_micros(660),
+            // Two frames of a screen.
+            pause_most: Duration::from_millis(33),
             keepalive: Duration::from_secs(15),
             awareness_state_bytes: 16 << 10,
             awareness_ids: 8,

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stoa_base_types::DocName;
-use stoa_crdt_sync_store::{ChatEntry, ChatPage, Write};
+use stoa_crdt_sync_store::{ChatEntry, ChatPage, Haste, Write};
 
 use crate::storage::Storage;
 use crate::versions::now_ms;
@@ -116,7 +116,7 @@ impl Chat {
                 let write = Write::Chat { room: room.clone(), seq, at_ms, author, name, text };
                 let (this, room) = (self.clone(), room.clone());
                 // While the rooms are locked, so that lines of two threads keep their order.
-                ticket.submit(vec![write], move |result| {
+                ticket.submit(Haste::Gather, vec![write], move |result| {
                     this.written(&room);
                     done(result.map(|()| (seq, at_ms)).map_err(|error| error.to_string()));
                 });

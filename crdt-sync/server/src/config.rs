@@ -16,7 +16,7 @@ impl Config {
     /// The defaults, in a folder.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), commit_interval: Duration::from_millis(5), limits: Limits::default() }
+        Self { dir: dir.into(), commit_interval: Duration::from_millis(12), limits: Limits::default() }
     }
 }
 

@@ -117,7 +117,7 @@ fn offers(headers: &HeaderMap, protocol: &str) -> bool {
 const NATIVE: &str = "stoa.v1.docs";
 
 /// Allocated for every socket while it lives; the library's default is 128 KiB.
-const READ_BUFFER_BYTES: usize = 1024;
+const READ_BUFFER_BYTES: usize = 512;
 
 /// Small messages of one turn go out together.
 const WRITE_BUFFER_BYTES: usize = 4096;

@@ -192,6 +192,20 @@ impl Port {
         }
     }
 
+    /// The socket's owner cannot read on. If that is nothing to close the socket for, all documents are denied, and a message is
+    /// returned with which the socket is to be [kept alive](Self::sign_of_life).
+    ///
+    /// A provider of Hocuspocus whose socket is closed comes again, whatever the code says, and sends the same again. One that is
+    /// denied tells the application, and stays.
+    pub fn deny_all(&mut self, why: &str) -> Option<Bytes> {
+        let sign_of_life = self.sign_of_life()?;
+        match &mut self.speech {
+            Speech::Hocuspocus(hocuspocus) => hocuspocus.deny_all(&mut self.line, why),
+            Speech::Native(_) | Speech::Plain(_) => {}
+        }
+        Some(sign_of_life)
+    }
+
     /// Whether any document is followed.
     #[must_use]
     pub fn is_following(&self) -> bool {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stoa_crdt_sync_store::{
-    Batch, Observer, ReadStore, Rejected, Store, StoreError, Write, Writer, WriterHandle, WriterOptions,
+    Batch, Haste, Observer, ReadStore, Rejected, Store, StoreError, Write, Writer, WriterHandle, WriterOptions,
 };
 use tokio::sync::oneshot;
 use tracing::error;
@@ -105,16 +105,20 @@ impl Storage {
 
     /// Writes; `done` is called when that is on disk, never from here.
     pub(crate) fn write_then(&self, writes: Vec<Write>, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+        self.write_when(Haste::Gather, writes, done);
+    }
+
+    fn write_when(&self, haste: Haste, writes: Vec<Write>, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
         match self.ticket() {
-            Some(ticket) => ticket.submit(writes, done),
+            Some(ticket) => ticket.submit(haste, writes, done),
             None => self.0.readers.give(move |_| done(Err(StoreError::Disk("too much waits for it".to_owned())))),
         }
     }
 
-    /// Writes; returns when that is on disk.
+    /// Writes for somebody who waits; returns when that is on disk.
     pub(crate) async fn write(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.write_then(writes, move |result| {
+        self.write_when(Haste::AtOnce, writes, move |result| {
             let _ = answer.send(result);
         });
         answered.await.unwrap_or(Err(StoreError::Stopped))
@@ -150,7 +154,12 @@ type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 impl Ticket {
     /// Hands a batch to the writer. `done` is called from another thread.
-    pub(crate) fn submit(mut self, writes: Vec<Write>, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+    pub(crate) fn submit(
+        mut self,
+        haste: Haste,
+        writes: Vec<Write>,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) {
         self.bytes = writes.iter().map(Write::cost).sum();
         let inner = Arc::clone(&self.inner);
         inner.in_flight_bytes.fetch_add(self.bytes, Ordering::Relaxed);
@@ -162,7 +171,7 @@ impl Ticket {
             drop(self);
             call(&theirs, result);
         });
-        let error = match inner.handle.submit(batch) {
+        let error = match inner.handle.submit(batch.with_haste(haste)) {
             Ok(()) => return,
             Err(Rejected::Full(_)) => StoreError::Disk("too much waits for it".to_owned()),
             Err(Rejected::Stopped(_)) => StoreError::Stopped,

@@ -75,8 +75,10 @@ struct Settings {
     rate: u32,
     /// Tokens that may come at once: who enters a crowded room signals with everybody.
     burst: u32,
-    /// Silence after which the client is pinged, and after which, again, it counts as dead. As often, rights are asked for anew.
+    /// Silence after which the client is pinged, and after which, again, it counts as dead.
     idle: Duration,
+    /// How often rights are asked for anew.
+    recheck: Duration,
     /// How long a client may take nothing of what is sent to it.
     write_patience: Duration,
     /// From the end of a conversation with a client that breaks the rules to the close of its socket.
@@ -91,6 +93,7 @@ impl Default for Settings {
             rate: 100,
             burst: 1000,
             idle: Duration::from_secs(30),
+            recheck: Duration::from_secs(30),
             write_patience: Duration::from_secs(10),
             penalty: Duration::from_secs(2),
         }

@@ -7,7 +7,7 @@ mod state;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stoa_base_types::{Access, DocName, FollowerId};
 use stoa_crdt_sync_core::wire::{ClientMessage, CloseCode, ServerMessage};
@@ -145,18 +145,23 @@ impl Worker {
         let (mut some_commands, mut some_notices) = (Vec::with_capacity(TURN), Vec::with_capacity(TURN));
         // A closed channel is ready for ever.
         let (mut may_command, mut may_notice) = (true, true);
+        let mut breath = Breath::default();
         while !self.is_stopped {
-            let timeout = self.next_timeout();
+            let timeout = self.next_timeout().into_iter().chain(breath.until).min();
+            let listens = may_command && breath.until.is_none();
             tokio::select! {
                 biased;
                 count = notices.recv_many(&mut some_notices, TURN), if may_notice => may_notice = count > 0,
-                count = commands.recv_many(&mut some_commands, TURN), if may_command => may_command = count > 0,
+                count = commands.recv_many(&mut some_commands, TURN), if listens => may_command = count > 0,
                 () = sleep_until(timeout) => {}
             }
-            while some_commands.len() < TURN
-                && let Ok(command) = commands.try_recv()
-            {
-                some_commands.push(command);
+            if breath.is_over(now()) {
+                while some_commands.len() < TURN
+                    && let Ok(command) = commands.try_recv()
+                {
+                    some_commands.push(command);
+                }
+                breath.note(some_commands.len(), now());
             }
             let turn = AssertUnwindSafe(|| self.turn(&mut some_commands, &mut some_notices));
             if catch_unwind(turn).is_err() {
@@ -353,10 +358,10 @@ impl Worker {
             Event::Load { doc } if self.is_recovering => self.waiting_loads.push(doc),
             Event::Load { doc } => self.load(doc),
             Event::ReadSnapshot { doc, generation } => self.read_snapshot(doc, generation),
-            Event::Append { doc, epoch, seq, body } => {
+            Event::Append { doc, epoch, seq, body, is_awaited } => {
                 metrics::counter!("stoa_documents_update_bytes_total").increment(body.len() as u64);
                 self.followed.edited(&doc, now, self.around.limits.version_interval);
-                self.batch.append(doc, epoch, seq, body);
+                self.batch.append(doc, epoch, seq, body, is_awaited);
             }
             Event::Compact(job) => {
                 let notices = self.around.notices.clone();
@@ -426,6 +431,34 @@ impl Worker {
     }
 }
 
+/// A worker that is woken for every message spends more on waking than on messages: while many come, it lets some gather.
+#[derive(Debug, Default)]
+struct Breath {
+    /// Until when no commands are taken.
+    until: Option<Instant>,
+    /// When commands were last taken.
+    taken_at: Option<Instant>,
+}
+
+impl Breath {
+    fn is_over(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| until <= now)
+    }
+
+    /// So many commands were taken.
+    fn note(&mut self, commands: usize, now: Instant) {
+        self.until = None;
+        if commands == 0 {
+            return;
+        }
+        let before = self.taken_at.replace(now);
+        let usual = BUSY_EACH.saturating_mul(u32::try_from(commands).unwrap_or(u32::MAX));
+        if before.is_some_and(|before| now.saturating_duration_since(before) < usual) {
+            self.until = Some(now + BREATH);
+        }
+    }
+}
+
 async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -440,3 +473,33 @@ fn now() -> Instant {
 
 /// So many commands are taken in before what they cause goes out.
 const TURN: usize = 256;
+
+/// More than one command in so much time is much.
+const BUSY_EACH: Duration = Duration::from_millis(1);
+
+/// How long commands may gather then: little beside the network, and beside the disk for those who wait for it.
+const BREATH: Duration = Duration::from_millis(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_gather_only_while_many_come() {
+        let (mut breath, start) = (Breath::default(), now());
+        let after = |micros| start + Duration::from_micros(micros);
+        let mut taken = |commands, micros| {
+            assert!(breath.is_over(after(micros)));
+            breath.note(commands, after(micros));
+            breath.until
+        };
+        assert_eq!(taken(5, 0), None, "after a quiet time, all at once");
+        assert_eq!(taken(1, 1_000), None);
+        assert_eq!(taken(1, 1_500), Some(after(3_500)), "a second one in a millisecond");
+        assert_eq!(taken(3, 3_500), Some(after(5_500)), "three in two milliseconds");
+        assert_eq!(taken(0, 5_500), None, "nobody came");
+        assert_eq!(taken(4, 9_500), None);
+        assert_eq!(taken(1, 9_600), Some(after(11_600)));
+        assert!(!breath.is_over(after(11_599)));
+    }
+}

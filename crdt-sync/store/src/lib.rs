@@ -55,5 +55,5 @@ pub use stored::{
 };
 pub use write::{Kind, Write};
 pub use writer::{
-    Batch, Committed, Observer, Rejected, StorageState, Writer, WriterHandle, WriterOptions, WriterStats,
+    Batch, Committed, Haste, Observer, Rejected, StorageState, Writer, WriterHandle, WriterOptions, WriterStats,
 };

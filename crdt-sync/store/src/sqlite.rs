@@ -379,3 +379,61 @@ const MOST_POSTPONED: u32 = 200;
 
 const SCRUB_PAUSE: Duration = Duration::from_millis(100);
 const SCRUB_RETRY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use stoa_base_types::Epoch;
+
+    use super::*;
+    use crate::tails::Tails;
+    use crate::write::Kind;
+
+    fn append(seq: u64) -> Write {
+        let doc = DocName::new("plan").unwrap();
+        Write::Append { doc, epoch: Epoch::FIRST, seq, kind: Kind::Plain, body: Bytes::from_static(b"body") }
+    }
+
+    /// The commit of `writes` reaches the disk, and all that the store hears of it is an error.
+    fn fail_after_commit(store: &mut SqliteStore, writes: &[Write]) {
+        let counters = store.counters;
+        store.commit(writes).unwrap();
+        store.doubt = Some(Doubt { last_row: store.counters.next_row - 1, writes: writes.to_vec() });
+        (store.counters, *store.tails.lock()) = (counters, Tails::default());
+    }
+
+    fn seqs(store: &mut SqliteStore) -> Vec<u64> {
+        let stored = store.load(&DocName::new("plan").unwrap()).unwrap().unwrap();
+        stored.tail.iter().map(|entry| entry.seq).collect()
+    }
+
+    #[test]
+    fn a_commit_that_came_through_after_all_is_not_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open(folder.path()).unwrap();
+        fail_after_commit(&mut store, &[append(1), append(2)]);
+        store.commit(&[append(1), append(2)]).unwrap();
+        assert_eq!(seqs(&mut store), [1, 2]);
+        store.commit(&[append(3)]).unwrap();
+        assert_eq!(seqs(&mut store), [1, 2, 3]);
+    }
+
+    #[test]
+    fn other_writes_than_the_doubtful_ones_are_carried_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open(folder.path()).unwrap();
+        fail_after_commit(&mut store, &[append(1)]);
+        store.commit(&[append(2)]).unwrap();
+        assert_eq!(seqs(&mut store), [1, 2]);
+    }
+
+    #[test]
+    fn a_commit_that_did_not_come_through_is_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open(folder.path()).unwrap();
+        store.commit(&[append(1)]).unwrap();
+        // One row further than the table is.
+        store.doubt = Some(Doubt { last_row: store.counters.next_row, writes: vec![append(2)] });
+        store.commit(&[append(2)]).unwrap();
+        assert_eq!(seqs(&mut store), [1, 2]);
+    }
+}

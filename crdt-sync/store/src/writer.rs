@@ -14,7 +14,20 @@ use crate::writer::queue::{Answer, Group, Next, Queue};
 /// Writes that become durable together, or not at all, and who wants to know.
 pub struct Batch {
     writes: Vec<Write>,
+    haste: Haste,
     done: Done,
+}
+
+/// How long a batch may wait for others, so that one transaction holds many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Haste {
+    /// Nobody will be told when it is on disk: for some [intervals](WriterOptions::commit_interval).
+    Late,
+    /// For one interval.
+    #[default]
+    Gather,
+    /// Somebody does nothing else until it is on disk: not at all. It takes what waits with it.
+    AtOnce,
 }
 
 /// Called on the writer's thread: it must be quick and must not panic.
@@ -26,7 +39,13 @@ impl Batch {
     /// [`StoreError::Stopped`] if the writer had to stop before.
     #[must_use]
     pub fn new(writes: Vec<Write>, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) -> Self {
-        Self { writes, done: Box::new(done) }
+        Self { writes, haste: Haste::default(), done: Box::new(done) }
+    }
+
+    /// The same, with that haste.
+    #[must_use]
+    pub fn with_haste(self, haste: Haste) -> Self {
+        Self { haste, ..self }
     }
 
     /// What shall be written.
@@ -59,7 +78,7 @@ pub enum Rejected {
 #[derive(Debug, Clone, Copy)]
 pub struct WriterOptions {
     /// Under load, a transaction begins this long after the one before began, so that more is gathered into it. After a quiet
-    /// time it begins at once.
+    /// time it begins at once. A batch may have [another haste](Haste).
     pub commit_interval: Duration,
     /// Batches that may wait, those included that are being committed.
     pub queue_batches: usize,
@@ -78,7 +97,7 @@ pub struct WriterOptions {
 impl Default for WriterOptions {
     fn default() -> Self {
         Self {
-            commit_interval: Duration::from_millis(5),
+            commit_interval: Duration::from_millis(12),
             queue_batches: 1 << 16,
             queue_bytes: 64 << 20,
             group_batches: 1 << 12,

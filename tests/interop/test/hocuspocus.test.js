@@ -4,7 +4,7 @@ import { joinHocuspocus, joinYWebsocket, openHocuspocus } from '../harness/clien
 import { Proxy } from '../harness/proxy.js';
 import { Server, onlyOurs, token } from '../harness/server.js';
 import { untilEqual } from '../harness/verdict.js';
-import { until } from '../harness/wait.js';
+import { pause, until } from '../harness/wait.js';
 import { AUTH, BROADCAST_STATELESS, STATELESS, Wire } from '../harness/wire.js';
 
 describe('without tokens', async () => {
@@ -122,6 +122,30 @@ describe('without tokens', async () => {
     loud.provider.sendStateless('here');
     await until('the text', () => heard.includes('Eve here'));
     assert.ok(!heard.includes('Eve ding 😀'));
+  });
+
+  test('a message that is too large is told, and not sent again for ever', onlyOurs, async (t) => {
+    const proxy = await Proxy.start(server.hocuspocus, { delay: 0 });
+    t.after(() => proxy.stop());
+    const socket = openHocuspocus(t, proxy.url);
+    const [small, large] = ['small', 'large'].map((name) => {
+      const joined = joinHocuspocus(t, socket, name);
+      joined.denials = [];
+      joined.provider.on('authenticationFailed', ({ reason }) => joined.denials.push(reason));
+      return joined;
+    });
+    await until('synced providers', () => small.provider.synced && large.provider.synced);
+    large.doc.getText('text').insert(0, 'x'.repeat(9 << 20));
+    // Nothing that comes after it on the socket can be read.
+    for (const { denials } of [small, large]) await until('the denial', () => denials.length > 0);
+    assert.deepEqual([...small.denials, ...large.denials], Array(2).fill('the message is too large'));
+    // Long enough to come again several times.
+    await pause(1500);
+    assert.deepEqual([proxy.accepted, small.denials.length, large.denials.length], [1, 1, 1]);
+    // What was saved before is there for others, and nothing of the rest.
+    const bob = joinHocuspocus(t, openHocuspocus(t, server.hocuspocus), 'large');
+    await until('a synced provider', () => bob.provider.synced);
+    assert.equal(bob.doc.getText('text').length, 0);
   });
 
   test('what only servers say to each other does not pass', async (t) => {

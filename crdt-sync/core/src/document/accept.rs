@@ -4,7 +4,6 @@ use stoa_base_types::{Access, FollowerId};
 
 use super::Document;
 use super::held::HeldUpdate;
-use crate::follower::Audience;
 use crate::hub::{Context, Dialect, Event};
 use crate::update::{StateVector, Update, merge};
 use crate::wire::{CloseCode, RefuseCode, ServerMessage, Storage};
@@ -229,7 +228,9 @@ impl Document {
         }
         let seq = self.log.append(body.clone(), is_new);
         if !self.log.is_given_back() {
-            cx.out.event(Event::Append { doc: self.name.clone(), epoch: self.epoch, seq, body });
+            let is_awaited = self.followers.values().any(|follower| follower.dialect != Dialect::Plain);
+            let (doc, epoch) = (self.name.clone(), self.epoch);
+            cx.out.event(Event::Append { doc, epoch, seq, body, is_awaited });
         }
         seq
     }
@@ -238,8 +239,7 @@ impl Document {
     fn release(&mut self, cx: &mut Context<'_>, update: &Update, senders: &[FollowerId]) {
         let delta = self.content.add(update);
         self.log.note(delta);
-        self.handed_out += 1;
-        self.broadcast(cx, Audience::Updates, senders, ServerMessage::Update(update.bytes().clone()));
+        self.hand_on(cx, update.bytes().clone(), senders);
     }
 
     /// Something new is known: held updates that waited for it go on, and those that waited for them.
@@ -250,8 +250,7 @@ impl Document {
         }
         for (update, delta, senders) in self.content.release_held() {
             self.log.note(delta);
-            self.handed_out += 1;
-            self.broadcast(cx, Audience::Updates, &senders, ServerMessage::Update(update.bytes().clone()));
+            self.hand_on(cx, update.bytes().clone(), &senders);
         }
         let released = before - self.content.held.len();
         cx.out.stats.held_updates -= released;

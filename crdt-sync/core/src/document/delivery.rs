@@ -244,18 +244,34 @@ impl Document {
     /// Says at the end of a turn what is better said once.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_>) {
         self.is_flush_due = false;
+        if self.has_news() && !self.must_rest(cx) {
+            self.announce(cx);
+        }
+        for id in std::mem::take(&mut self.acks_due) {
+            self.acknowledge(cx, id);
+        }
+    }
+
+    /// Whether there is something to tell many, beside updates.
+    fn has_news(&self) -> bool {
+        !self.durable.0.is_empty() || !self.durable.1.is_empty() || self.awareness.has_changes()
+    }
+
+    /// Tells everybody what became durable, and who came, moved and went.
+    pub(super) fn announce(&mut self, cx: &mut Context<'_>) {
+        if !self.has_news() {
+            return;
+        }
         let (vector, deletes) = std::mem::take(&mut self.durable);
         if !vector.is_empty() || !deletes.is_empty() {
             let (vector, deletes) = (vector.encode().into(), deletes.encode().into());
             self.broadcast(cx, Audience::Notices, &[], ServerMessage::Durable { vector, deletes });
         }
-        for id in std::mem::take(&mut self.acks_due) {
-            self.acknowledge(cx, id);
-        }
         if let Some((update, except)) = self.awareness.take_changes() {
             let message = ServerMessage::Awareness(update);
             self.broadcast(cx, Audience::Awareness, except.as_slice(), message);
         }
+        self.rest(cx);
     }
 
     fn acknowledge(&mut self, cx: &mut Context<'_>, id: FollowerId) {

@@ -102,7 +102,7 @@ impl Document {
         cx.out.stats.held_updates -= self.content.held.len();
         self.epoch = self.next_epoch();
         (self.content, self.log, self.compaction) = (Content::default(), Log::default(), Compaction::default());
-        (self.durable, self.awareness, self.handed_out) = Default::default();
+        (self.durable, self.awareness, self.handed_out, self.pace) = Default::default();
         (self.is_failing, self.is_erasing) = (false, true);
         cx.out.event(Event::Erased {
             request,

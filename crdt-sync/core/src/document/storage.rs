@@ -72,7 +72,8 @@ impl Document {
             return;
         }
         for (seq, body) in self.log.retry() {
-            cx.out.event(Event::Append { doc: self.name.clone(), epoch: self.epoch, seq, body });
+            let (doc, epoch) = (self.name.clone(), self.epoch);
+            cx.out.event(Event::Append { doc, epoch, seq, body, is_awaited: true });
         }
     }
 

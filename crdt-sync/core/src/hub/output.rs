@@ -73,6 +73,8 @@ pub enum Event {
         seq: u64,
         /// The update.
         body: Bytes,
+        /// Whether a follower will be told when it is on disk. Y-websocket's clients are not.
+        is_awaited: bool,
     },
     /// Make a snapshot, in a worker; answered by [`Input::Compacted`](crate::Input::Compacted).
     Compact(CompactJob),

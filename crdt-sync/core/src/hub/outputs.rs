@@ -32,10 +32,13 @@ pub(crate) enum DocTimer {
     Awareness,
     /// The snapshot's bytes may not have been needed for a while.
     Forget,
+    /// Followers are many, and were written to a moment ago.
+    Rest,
 }
 
 impl DocTimer {
-    pub(crate) const ALL: [Self; 5] = [Self::Compact, Self::Linger, Self::Retry, Self::Awareness, Self::Forget];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Compact, Self::Linger, Self::Retry, Self::Awareness, Self::Forget, Self::Rest];
 }
 
 /// Everything that leaves the hub, and what all documents write to.

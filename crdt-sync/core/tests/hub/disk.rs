@@ -206,3 +206,24 @@ fn a_document_that_nobody_follows_is_read_for_a_request() {
     world.pass(Duration::from_secs(60));
     assert!(matches!(world.take_events()[..], [Event::Idle { .. }]));
 }
+
+#[test]
+fn only_what_nobody_is_told_of_may_wait_for_the_disk() {
+    let is_awaited = |world: &mut World| {
+        let events = world.take_events();
+        let mut appends = events.into_iter().filter_map(|event| match event {
+            Event::Append { is_awaited, .. } => Some(is_awaited),
+            _ => None,
+        });
+        appends.next().unwrap()
+    };
+    for (dialect, expected) in [(Dialect::Plain, false), (Dialect::Hocuspocus, true), (Dialect::Native, true)] {
+        let mut world = World::open();
+        world.join(ADA, Dialect::Plain);
+        world.update(ADA, &typed(1, 0, "a"));
+        assert!(!is_awaited(&mut world), "there are clients of y-websocket alone");
+        world.join(BOB, dialect);
+        world.update(BOB, &typed(2, 0, "b"));
+        assert_eq!(is_awaited(&mut world), expected, "{dialect:?}");
+    }
+}

@@ -9,6 +9,7 @@ mod disk;
 mod epochs;
 mod gaps;
 mod hostile;
+mod pace;
 mod replica;
 mod simulation;
 mod snapshots;

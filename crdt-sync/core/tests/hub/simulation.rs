@@ -70,6 +70,9 @@ impl Simulation {
             compact_updates: 4 + rng.below(30) as usize,
             held_updates: if rng.one_in(3) { 2 } else { 1_000 },
             dirty_bytes: if rng.one_in(3) { 300 } else { 1 << 20 },
+            unpaced_followers: if rng.one_in(2) { 0 } else { 2 },
+            pause_each: Duration::from_millis(rng.below(100)),
+            pause_most: Duration::from_millis(200),
             ..Limits::default()
         };
         let dialects = [Dialect::Native, Dialect::Native, Dialect::Plain, Dialect::Hocuspocus];
@@ -484,7 +487,7 @@ impl Disk {
         let empty = Stored { epoch: Epoch::FIRST, snapshot: None, tail: vec![], former_authors: vec![] };
         let stored = self.stored.get_or_insert(empty);
         match event {
-            Event::Append { doc, epoch, seq, body } => {
+            Event::Append { doc, epoch, seq, body, .. } => {
                 assert_eq!(epoch, stored.epoch);
                 self.amounts.entry(epoch).or_default().add(&body);
                 stored.tail.push((seq, body));

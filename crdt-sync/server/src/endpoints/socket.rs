@@ -5,7 +5,7 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use bytes::Bytes;
 use futures_util::SinkExt;
 use stoa_crdt_sync_core::wire::CloseCode;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, interval, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite;
 use tracing::debug;
 
@@ -65,7 +65,7 @@ impl Socket {
             }
             End::TooLarge => {
                 // y-websocket would send it again for ever, if this were not permanent.
-                self.close(CloseCode::Malformed.socket_code(), Cow::Borrowed("the message is too large")).await;
+                self.close(CloseCode::Malformed.socket_code(), Cow::Borrowed(TOO_LARGE)).await;
                 // What was not read when the connection ends takes the close frame with it.
                 sleep(CLOSE_TIMEOUT).await;
             }
@@ -78,7 +78,12 @@ impl Socket {
     }
 
     async fn converse(&mut self, mut port: Port) -> End {
-        let result = self.converse_until(&mut port).await;
+        let mut result = self.converse_until(&mut port).await;
+        if matches!(&result, Err(End::TooLarge))
+            && let Some(sign_of_life) = port.deny_all(TOO_LARGE)
+        {
+            result = self.hold(&mut port, &sign_of_life).await;
+        }
         // What the port said last may be the reason.
         while let Some(outgoing) = port.try_next() {
             if matches!(&result, Err(End::Gone)) {
@@ -116,6 +121,22 @@ impl Socket {
                     is_draining = true;
                     timer.as_mut().reset(Instant::now() + CLOSE_TIMEOUT);
                 }
+            }
+        }
+    }
+
+    /// Keeps a client from coming again at once: it is told, and what it says is not read.
+    async fn hold(&mut self, port: &mut Port, sign_of_life: &Bytes) -> Result<(), End> {
+        let documents = self.documents.clone();
+        let mut draining = std::pin::pin!(documents.draining());
+        let mut ending = std::pin::pin!(sleep(HELD));
+        let mut ticks = interval(SIGN_OF_LIFE_AFTER);
+        loop {
+            tokio::select! {
+                outgoing = port.next() => self.put_all(port, outgoing).await?,
+                _ = ticks.tick() => within(self.socket.send(Message::Binary(sign_of_life.clone()))).await?,
+                () = &mut ending => return Err(End::TooLarge),
+                () = &mut draining => return Ok(()),
             }
         }
     }
@@ -219,6 +240,8 @@ fn is_too_large(error: &axum::Error) -> bool {
 const RESTARTING: End = End::Close { code: 1012, reason: Cow::Borrowed("the server restarts") };
 const UNUSED_END: End = End::Close { code: 1013, reason: Cow::Borrowed("no document was opened") };
 
+const TOO_LARGE: &str = "the message is too large";
+
 /// Silence of the client after which it is asked for a sign of life.
 const PING_AFTER: Duration = Duration::from_secs(30);
 /// Silence after which it is gone.
@@ -229,6 +252,8 @@ const SIGN_OF_LIFE_AFTER: Duration = Duration::from_secs(15);
 const RECHECK: Duration = Duration::from_secs(30);
 /// How long a socket may follow nothing.
 const UNUSED: Duration = Duration::from_secs(60);
+/// How long a client that must not come again is kept.
+const HELD: Duration = Duration::from_secs(600);
 /// How long a client may take over the close handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Messages that are written before the client is listened to again.

@@ -99,6 +99,16 @@ impl Hocuspocus {
         }
     }
 
+    /// Denies all documents for good.
+    pub(super) fn deny_all(&mut self, line: &mut Line, why: &str) {
+        for (key, session) in std::mem::take(&mut self.sessions) {
+            line.detach(&key);
+            let closed = ServerMessage::Closed { code: CloseCode::Malformed };
+            let close = hocuspocus::encode(&key, &Outgoing::Document(&closed));
+            token_answer(&session.address, Err(why)).into_iter().chain(close).for_each(|message| line.say(message));
+        }
+    }
+
     fn deny(&mut self, line: &Line, address: &Address, why: &str) {
         self.sessions.remove(address.as_str());
         if let Some(answer) = token_answer(address, Err(why)) {

@@ -1,6 +1,6 @@
 //! What all dialects have in common: a mailbox, and followers in the workers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,7 +25,7 @@ pub(super) struct Line {
     /// Of messages that were handed out and not reported as written.
     in_flight: VecDeque<Receipt>,
     /// By the name that the socket knows the document by.
-    following: BTreeMap<Arc<str>, Following>,
+    following: Followings,
 }
 
 #[derive(Debug)]
@@ -38,6 +38,41 @@ struct Following {
     _seat: Seat,
 }
 
+/// In the order of their keys. Most sockets follow one document: a tree would reserve room for eleven.
+#[derive(Debug, Default)]
+struct Followings(Vec<(Arc<str>, Following)>);
+
+impl Followings {
+    fn find(&self, key: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(other, _)| (**other).cmp(key))
+    }
+
+    fn get(&self, key: &str) -> Option<&Following> {
+        self.0.get(self.find(key).ok()?).map(|(_, following)| following)
+    }
+
+    fn get_mut(&mut self, key: &str) -> Option<&mut Following> {
+        let at = self.find(key).ok()?;
+        self.0.get_mut(at).map(|(_, following)| following)
+    }
+
+    fn insert(&mut self, key: Arc<str>, following: Following) {
+        let at = self.find(&key).unwrap_or_else(|at| at);
+        if self.0.is_empty() {
+            self.0.reserve_exact(1);
+        }
+        self.0.insert(at, (key, following));
+    }
+
+    fn remove(&mut self, key: &str) -> Option<Following> {
+        self.find(key).ok().map(|at| self.0.remove(at).1)
+    }
+
+    fn values(&self) -> impl Iterator<Item = &Following> {
+        self.0.iter().map(|(_, following)| following)
+    }
+}
+
 impl Line {
     pub(super) fn new(documents: &Documents, identity: Option<Arc<str>>, writer: Option<FrameWriter>) -> Self {
         Self {
@@ -46,7 +81,7 @@ impl Line {
             identity,
             mailbox: Mailbox::new(writer),
             in_flight: VecDeque::new(),
-            following: BTreeMap::new(),
+            following: Followings::default(),
         }
     }
 
@@ -126,7 +161,7 @@ impl Line {
 
     /// Keys, documents and rights of all that is followed.
     pub(super) fn all(&self) -> impl Iterator<Item = (&Arc<str>, &DocName, Access)> {
-        self.following.iter().map(|(key, following)| (key, &following.doc, following.access))
+        self.following.0.iter().map(|(key, following)| (key, &following.doc, following.access))
     }
 
     pub(super) fn access(&self, key: &str) -> Option<Access> {
@@ -134,7 +169,7 @@ impl Line {
     }
 
     pub(super) fn is_following(&self) -> bool {
-        !self.following.is_empty()
+        !self.following.0.is_empty()
     }
 
     /// Queues a message that no hub knows of.
@@ -164,7 +199,7 @@ impl Line {
             Next::Close(Closing { code, reason }) => return Outgoing::Close { code, reason },
         };
         if receipt.is_last {
-            self.following.retain(|_, following| Some(following.follower) != receipt.follower);
+            self.following.0.retain(|(_, following)| Some(following.follower) != receipt.follower);
         }
         self.in_flight.push_back(receipt);
         outgoing

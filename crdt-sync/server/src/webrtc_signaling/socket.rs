@@ -87,9 +87,9 @@ impl Socket {
     }
 
     async fn converse(&mut self, socket: &mut WebSocket) -> End {
-        let idle = self.exchange.settings.idle;
+        let Settings { idle, recheck, .. } = self.exchange.settings;
         let mut silent_at = Instant::now() + idle;
-        let mut check_at = Instant::now() + idle;
+        let mut check_at = Instant::now() + recheck;
         let mut is_pinged = false;
         let exchange = Arc::clone(&self.exchange);
         let mut draining = std::pin::pin!(exchange.draining());
@@ -117,7 +117,7 @@ impl Socket {
                 }
                 () = &mut draining => Err(End::Restarting),
                 () = sleep_until(check_at) => {
-                    check_at = Instant::now() + idle;
+                    check_at = Instant::now() + recheck;
                     self.check_rights();
                     Ok(())
                 }

@@ -176,7 +176,7 @@ async fn rights_that_end_end_the_subscription() {
         let denied = Denied { kind: DeniedKind::NotAuthenticated, why: "the token has ended".to_owned() };
         if door.load(Ordering::SeqCst) { Ok(Access::Write) } else { Err(denied) }
     });
-    let address = serve(Settings { idle: Duration::from_millis(20), ..hasty() }, authorize).await;
+    let address = serve(Settings { recheck: Duration::from_millis(20), ..hasty() }, authorize).await;
     let mut ann = Client::in_topic(&address, "t", "a").await;
     is_open.store(false, Ordering::SeqCst);
     assert_eq!(ann.next().await["code"], "not_authenticated");
@@ -299,7 +299,7 @@ async fn a_quiet_client_that_answers_pings_is_kept() {
 
 #[tokio::test]
 async fn a_client_that_answers_nothing_is_left() {
-    let address = serve(Settings { idle: Duration::from_millis(20), ..hasty() }, open_to_all()).await;
+    let address = serve(Settings { idle: Duration::from_millis(200), ..hasty() }, open_to_all()).await;
     let mut dead = Client::in_topic(&address, "t", "d").await;
     let MaybeTlsStream::Plain(stream) = dead.0.get_mut() else { unreachable!("no TLS here") };
     // Read past the WebSocket, pings stay without an answer.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use stoa_base_types::{DocName, Epoch};
 use stoa_crdt_sync_core::Input;
-use stoa_crdt_sync_store::{Kind, StoreError, Write};
+use stoa_crdt_sync_store::{Haste, Kind, StoreError, Write};
 use tracing::error;
 
 use super::requests::Answer;
@@ -17,6 +17,8 @@ use super::{Notice, Worker};
 pub(super) struct Batch {
     writes: Vec<Write>,
     given: Given,
+    /// Whether a follower will be told when this is on disk.
+    is_awaited: bool,
 }
 
 /// What the writes are to the hub.
@@ -60,7 +62,8 @@ impl BatchDone {
 }
 
 impl Batch {
-    pub(super) fn append(&mut self, doc: DocName, epoch: Epoch, seq: u64, body: Bytes) {
+    pub(super) fn append(&mut self, doc: DocName, epoch: Epoch, seq: u64, body: Bytes, is_awaited: bool) {
+        self.is_awaited |= is_awaited;
         match self.given.appends.last_mut() {
             Some(last) if last.doc == doc && last.epoch == epoch && last.through + 1 == seq => last.through = seq,
             _ => self.given.appends.push(Appends { doc: doc.clone(), epoch, from: seq, through: seq }),
@@ -95,14 +98,21 @@ impl Worker {
         if self.batch.writes.is_empty() {
             return;
         }
-        let Batch { writes, given } = std::mem::take(&mut self.batch);
+        let Batch { writes, given, is_awaited } = std::mem::take(&mut self.batch);
         let notices = self.around.notices.clone();
         let ticket = self.around.storage.ticket();
         let Some(ticket) = ticket else {
             return self.give_back(writes, given, now);
         };
         self.in_flight += 1;
-        ticket.submit(writes, move |result| {
+        let haste = if self.is_draining || self.requests.has_clients() {
+            Haste::AtOnce
+        } else if is_awaited {
+            Haste::Gather
+        } else {
+            Haste::Late
+        };
+        ticket.submit(haste, writes, move |result| {
             let _ = notices.send(Notice::Committed(BatchDone { given, since: now, result }));
         });
     }

@@ -1,6 +1,6 @@
 //! What the server itself asks of a hub, for REST and for automatic versions; and what the hub asks of the disk.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -69,7 +69,7 @@ impl From<RequestError> for RequestFailure {
 /// Who waits for what.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    waiting: HashMap<u64, Waiting>,
+    waiting: BTreeMap<u64, Waiting>,
     next: u64,
 }
 
@@ -85,6 +85,11 @@ impl Requests {
         self.next += 1;
         self.waiting.insert(self.next, waiting);
         self.next
+    }
+
+    /// Whether a program waits for something, perhaps for the disk.
+    pub(super) fn has_clients(&self) -> bool {
+        self.waiting.values().any(|waiting| matches!(waiting, Waiting::Client(_)))
     }
 
     pub(super) fn answer(&mut self, request: u64, answer: Result<Answer, RequestFailure>) {

@@ -67,6 +67,8 @@ pub(crate) fn overwrite(conn: &Connection, id: i64, bytes: &[u8]) -> Result<(), 
 pub(crate) fn read(conn: &Connection, body: Body, seal: Crc) -> Result<Option<Bytes>, StoreError> {
     let Some(mut bytes) = read_pieces(conn, body.first, count(body.bytes))? else { return Ok(None) };
     bytes.truncate(body.bytes);
+    // It is kept as long as the document is open.
+    bytes.shrink_to_fit();
     Ok((seal.with(&bytes).sum() == body.crc).then(|| bytes.into()))
 }
 

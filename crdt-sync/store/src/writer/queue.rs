@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::StoreError;
 use crate::write::Write;
-use crate::writer::{Batch, Done, Rejected, StorageState, WriterOptions, WriterStats, now};
+use crate::writer::{Batch, Done, Haste, Rejected, StorageState, WriterOptions, WriterStats, now};
 
 /// What waits for the writer. Bounded in number and bytes; who comes when it is full gets the batch back.
 #[derive(Debug)]
@@ -24,6 +24,10 @@ struct Inner {
     held: usize,
     /// Bytes of those that wait.
     waiting_bytes: usize,
+    /// How many of those that wait have the usual haste.
+    waiting_usual: usize,
+    /// How many of those that wait must not.
+    waiting_urgent: usize,
     /// When the newest group was taken.
     taken_at: Option<Instant>,
     /// What the writer waits for.
@@ -41,8 +45,29 @@ enum Sleep {
     Awake,
     /// For the first batch.
     Idle,
-    /// For the end of the interval; only a full group wakes it.
+    /// For the end of the interval; only a full group or more haste wakes it.
     Gathering,
+}
+
+impl Inner {
+    /// A batch came, or went.
+    const fn count(&mut self, haste: Haste, change: isize) {
+        let counted = match haste {
+            Haste::Late => return,
+            Haste::Gather => &mut self.waiting_usual,
+            Haste::AtOnce => &mut self.waiting_urgent,
+        };
+        *counted = counted.saturating_add_signed(change);
+    }
+
+    /// Whether the batch that came last is the only one that cannot wait longer than late ones.
+    const fn is_first_with(&self, haste: Haste) -> bool {
+        match haste {
+            Haste::Late => false,
+            Haste::Gather => self.waiting_usual == 1,
+            Haste::AtOnce => true,
+        }
+    }
 }
 
 /// A batch that was taken.
@@ -50,6 +75,7 @@ enum Sleep {
 pub(super) struct Held {
     writes: Vec<Write>,
     cost: usize,
+    haste: Haste,
     answer: Answer,
 }
 
@@ -109,6 +135,8 @@ impl Queue {
             held_bytes: 0,
             held: 0,
             waiting_bytes: 0,
+            waiting_usual: 0,
+            waiting_urgent: 0,
             taken_at: None,
             sleep: Sleep::Awake,
             is_closed: false,
@@ -130,14 +158,16 @@ impl Queue {
         if !fits {
             return Err(Rejected::Full(batch));
         }
-        inner.waiting.push_back(Held { writes: batch.writes, cost, answer: Answer(Some(batch.done)) });
+        let Batch { writes, haste, done } = batch;
+        inner.waiting.push_back(Held { writes, cost, haste, answer: Answer(Some(done)) });
+        inner.count(haste, 1);
         inner.held += 1;
         inner.held_bytes += cost;
         inner.waiting_bytes += cost;
         let wakes = match inner.sleep {
             Sleep::Awake => false,
             Sleep::Idle => true,
-            Sleep::Gathering => self.is_full_group(&inner),
+            Sleep::Gathering => inner.is_first_with(haste) || self.is_full_group(&inner),
         };
         if wakes {
             inner.sleep = Sleep::Awake;
@@ -146,8 +176,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for the next thing to do. A group is due at once after a quiet time, when it is full, when the writer stops, and
-    /// otherwise when the interval since the last one was taken is over.
+    /// Waits for the next thing to do. A group is due at once after a quiet time, when it is full, when something in it must not
+    /// wait, when the writer stops, and otherwise some time after the last one was taken.
     pub(super) fn next(&self, tend_at: Option<Instant>) -> Next {
         let mut inner = self.lock();
         loop {
@@ -172,8 +202,9 @@ impl Queue {
 
     fn due_at(&self, inner: &Inner, now: Instant) -> Instant {
         match inner.taken_at {
-            Some(taken_at) if inner.stop_at.is_none() && !self.is_full_group(inner) => {
-                taken_at + self.options.commit_interval
+            Some(taken_at) if inner.stop_at.is_none() && inner.waiting_urgent == 0 && !self.is_full_group(inner) => {
+                let interval = self.options.commit_interval;
+                taken_at + if inner.waiting_usual > 0 { interval } else { interval.saturating_mul(LATE_INTERVALS) }
             }
             _ => now,
         }
@@ -186,13 +217,14 @@ impl Queue {
     fn take_group(&self, inner: &mut Inner) -> Group {
         let (mut group, mut bytes) = (Group { writes: Vec::new(), parts: Vec::new() }, 0);
         while group.parts.len() < self.options.group_batches.max(1) {
-            let Some(Held { writes, cost, answer }) = inner.waiting.pop_front() else { break };
+            let Some(Held { writes, cost, haste, answer }) = inner.waiting.pop_front() else { break };
             if !group.parts.is_empty() && bytes + cost > self.options.group_bytes {
-                inner.waiting.push_front(Held { writes, cost, answer });
+                inner.waiting.push_front(Held { writes, cost, haste, answer });
                 break;
             }
             bytes += cost;
             inner.waiting_bytes -= cost;
+            inner.count(haste, -1);
             group.parts.push(Part { writes: writes.len(), cost, answer });
             group.writes.extend(writes);
         }
@@ -229,6 +261,7 @@ impl Queue {
         let mut inner = self.lock();
         inner.is_closed = true;
         (inner.held, inner.held_bytes, inner.waiting_bytes) = (0, 0, 0);
+        (inner.waiting_usual, inner.waiting_urgent) = (0, 0);
         let waiting = std::mem::take(&mut inner.waiting);
         drop(inner);
         drop(waiting);
@@ -287,5 +320,43 @@ impl Queue {
     }
 }
 
+/// What nobody waits for is gathered for so many intervals.
+const LATE_INTERVALS: u32 = 4;
+
 /// Places that an empty queue may keep.
 const IDLE_CAPACITY: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_batch_with_the_most_haste_says_when_a_group_is_due() {
+        let interval = Duration::from_secs(1);
+        let queue = Queue::new(WriterOptions { commit_interval: interval, ..WriterOptions::default() });
+        let taken_at = now();
+        queue.lock().taken_at = Some(taken_at);
+        let due_after = |haste| {
+            queue.push(Batch::new(Vec::new(), |_| ()).with_haste(haste)).unwrap();
+            queue.due_at(&queue.lock(), taken_at) - taken_at
+        };
+        assert_eq!(due_after(Haste::Late), interval * LATE_INTERVALS);
+        assert_eq!(due_after(Haste::Gather), interval);
+        assert_eq!(due_after(Haste::Late), interval);
+        assert_eq!(due_after(Haste::AtOnce), Duration::ZERO);
+        assert_eq!(queue.take_group(&mut queue.lock()).parts.len(), 4);
+        assert_eq!(due_after(Haste::Late), interval * LATE_INTERVALS, "what was taken does not count");
+    }
+
+    #[test]
+    fn more_haste_wakes_the_writer() {
+        let queue = Queue::new(WriterOptions::default());
+        let wakes = |haste| {
+            queue.lock().sleep = Sleep::Gathering;
+            queue.push(Batch::new(Vec::new(), |_| ()).with_haste(haste)).unwrap();
+            queue.lock().sleep == Sleep::Awake
+        };
+        let hastes = [Haste::Late, Haste::Gather, Haste::Gather, Haste::Late, Haste::AtOnce, Haste::AtOnce];
+        assert_eq!(hastes.map(wakes), [false, true, false, false, true, true]);
+    }
+}

@@ -176,6 +176,52 @@ fn the_first_is_committed_at_once_and_later_ones_are_gathered_until_there_are_en
 }
 
 #[test]
+fn what_is_urgent_is_not_gathered_and_takes_along_what_waits() {
+    let stage = Stage::new(WriterOptions { commit_interval: LONG, group_batches: 3, ..at_once() });
+    stage.submit(&[1]).unwrap();
+    assert_eq!(stage.asked(), [1]);
+    stage.say(Ok(()));
+    assert_eq!(stage.answers(1), [(1, Ok(()))]);
+    stage.submit(&[2]).unwrap();
+    stage.writer.handle().submit(stage.batch(&[3], 10).with_haste(Haste::AtOnce)).unwrap();
+    assert_eq!(stage.asked(), [2, 3]);
+    // While that is under way: it has no place in the next group, and is next after it.
+    for seq in [4, 5, 6] {
+        stage.submit(&[seq]).unwrap();
+    }
+    stage.writer.handle().submit(stage.batch(&[7], 10).with_haste(Haste::AtOnce)).unwrap();
+    stage.say(Ok(()));
+    assert_eq!(stage.asked(), [4, 5, 6]);
+    stage.say(Ok(()));
+    assert_eq!(stage.asked(), [7]);
+    stage.say(Ok(()));
+    assert_eq!(stage.answers(6).len(), 6);
+    // Then the interval counts again.
+    stage.submit(&[8]).unwrap();
+    assert!(stage.asked.try_recv().is_err());
+    stage.say(Ok(()));
+    assert_eq!(stage.writer.stop(LONG), 0);
+    assert_eq!(stage.asked.iter().collect::<Vec<_>>(), [[8]]);
+}
+
+#[test]
+fn what_nobody_waits_for_goes_with_what_somebody_does() {
+    let stage = Stage::new(WriterOptions { commit_interval: Duration::from_millis(5), ..at_once() });
+    let late = |seq: u64| stage.batch(&[seq], 10).with_haste(Haste::Late);
+    stage.writer.handle().submit(late(1)).unwrap();
+    assert_eq!(stage.asked(), [1], "after a quiet time at once");
+    stage.say(Ok(()));
+    stage.writer.handle().submit(late(2)).unwrap();
+    stage.say(Ok(()));
+    assert_eq!(stage.asked(), [2]);
+    stage.writer.handle().submit(late(3)).unwrap();
+    stage.submit(&[4]).unwrap();
+    assert_eq!(stage.asked(), [3, 4]);
+    stage.say(Ok(()));
+    assert_eq!(stage.answers(4).len(), 4);
+}
+
+#[test]
 fn a_group_is_bounded_in_bytes_too() {
     let stage = Stage::new(WriterOptions { commit_interval: LONG, group_bytes: 2500, ..at_once() });
     stage.submit(&[1]).unwrap();
