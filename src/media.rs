@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -45,7 +45,8 @@ impl Prepared {
     pub(crate) fn start(self, udp: &Group, handler: usize) -> Result<Arc<Sfu>, String> {
         let control = Control::new(udp.mailbox(handler));
         let backlogs = (0..control.workers()).map(|_| Mutex::default()).collect();
-        let sfu = Arc::new(Sfu { control, backlogs, legs: Mutex::default(), reports: OnceLock::new() });
+        let nudge = self.options.news;
+        let sfu = Arc::new(Sfu { control, backlogs, legs: Mutex::default(), nudge, reports: OnceLock::new() });
         let (pump, news) = (Arc::clone(&sfu), self.news);
         let thread = std::thread::Builder::new().name("stoa-media-news".to_owned());
         thread.spawn(move || pump.carry_news(&news)).map_err(|error| format!("cannot start a thread: {error}"))?;
@@ -61,6 +62,8 @@ pub(crate) struct Sfu {
     backlogs: Vec<Mutex<VecDeque<Order>>>,
     /// On which worker each leg lives.
     legs: Mutex<BTreeMap<u64, usize>>,
+    /// Wakes the thread that carries the news.
+    nudge: SyncSender<News>,
     reports: OnceLock<MediaReports>,
 }
 
@@ -79,7 +82,10 @@ impl Media for Sfu {
                 self.append(worker, Order { ticket, command });
             }
         }
-        self.post();
+        if !self.post() {
+            // The thread that tries again may be waiting for news, and there may be none for long. If the channel is full, there is some.
+            let _ = self.nudge.try_send(News::Nudge);
+        }
     }
 }
 
@@ -132,7 +138,7 @@ impl Sfu {
         is_all_taken
     }
 
-    /// Turns news into reports until the workers are gone or nobody is interested any more.
+    /// Turns news into reports until nobody is interested any more.
     fn carry_news(&self, news: &Receiver<News>) {
         loop {
             let patience = if self.post() { None } else { Some(RETRY) };
@@ -159,6 +165,7 @@ impl Sfu {
     fn reports_of(&self, news: News) -> Vec<MediaReport> {
         match news {
             News::Began { worker } => self.lose(worker),
+            News::Nudge => Vec::new(),
             News::Event { event, .. } => report(event).into_iter().collect(),
             News::Refused { ticket, why, .. } if ticket != NO_TICKET => {
                 warn!(leg = ticket, %why, "the SFU refused a connection");

@@ -78,6 +78,32 @@ async fn four_people_call_and_the_fourth_finds_the_sfu() {
 }
 
 #[tokio::test]
+async fn a_hundred_guests_come_and_go_and_nothing_is_negotiated_anew() {
+    let server = server();
+    let mut ada = Peer::enter(&server, "Ada", None).await;
+    ada.publish().await;
+    let mut negotiated = None;
+    for guest in 0..100 {
+        let mut bob = Peer::enter(&server, "Bob", None).await;
+        bob.publish().await;
+        let peers = &mut [&mut ada, &mut bob];
+        until(peers, "Bob's tracks", |peers| peers[0].tracks("", None).len() == 2).await;
+        let tracks = peers[0].tracks("", None);
+        peers[0].wish(&tracks, json!({})).await;
+        until(peers, "seats", |peers| tracks.iter().all(|track| peers[0].seats.contains_key(track))).await;
+        if guest % 25 == 0 {
+            until(peers, "media", |peers| hears_all(peers[0], 5)).await;
+        }
+        bob.signal.say(&json!({"type": "leave"})).await;
+        until(&mut [&mut ada], "Bob's end", |peers| peers[0].tracks("", None).is_empty()).await;
+        let answers = ada.got("sfu_answer");
+        let sdp = answers.last().and_then(|answer| answer["sdp"].as_str()).unwrap_or_default();
+        let now = (answers.len(), ada.got("sfu_slots").len(), sdp.len(), sdp.matches("m=").count());
+        assert_eq!(*negotiated.get_or_insert(now), now, "guest {guest}");
+    }
+}
+
+#[tokio::test]
 async fn a_moderator_silences_somebody_who_goes_on_sending() {
     let server = server();
     let (mut ada, mut bob) = pair(&server).await;

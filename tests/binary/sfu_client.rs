@@ -56,9 +56,13 @@ pub(crate) struct Peer {
 impl Peer {
     /// Enters with everything switched on.
     pub(crate) async fn enter(server: &Server, name: &str, token: Option<&str>) -> Self {
+        Self::enter_room(server, "agora", name, token).await
+    }
+
+    pub(crate) async fn enter_room(server: &Server, room: &str, name: &str, token: Option<&str>) -> Self {
         let mut signal = Client::connect(server).await;
         let media = json!({"microphone": true, "camera": true});
-        let mut hello = json!({"type": "hello", "room": "agora", "name": name, "media": media});
+        let mut hello = json!({"type": "hello", "room": room, "name": name, "media": media});
         if let Some(token) = token {
             hello["token"] = json!(token);
         }

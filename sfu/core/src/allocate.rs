@@ -26,22 +26,28 @@ pub const LAYERS: usize = 3;
 /// Most temporal layers of one of them.
 pub const TEMPORALS: usize = 4;
 
-/// Divides `budget`, in bit/s, into a quality per demand, `None` where even the least does not fit. What is given never exceeds the budget.
+/// Divides `budget`, in bit/s, into a quality per demand, `None` where even the least does not fit. What is given never exceeds the budget by more
+/// than `slack`, and exceeds it only to keep the least of what was given before: an estimate dips now and then, and a picture that comes and
+/// goes is worse than a little delay.
 ///
 /// First everybody gets the least, in the order of priority, then those of the highest priority are raised in turns, then the next.
 /// `may_rise` is false for a while after a fall, and raising needs a margin, so that a choice at the edge does not swing.
 #[must_use]
-pub fn allocate(budget: u64, demands: &[Demand], may_rise: bool) -> Vec<Option<Quality>> {
+pub fn allocate(budget: u64, slack: u64, demands: &[Demand], may_rise: bool) -> Vec<Option<Quality>> {
     let ladders: Vec<Ladder> = demands.iter().map(Ladder::new).collect();
     let mut order: Vec<usize> = (0..demands.len()).collect();
     order.sort_by_key(|place| demands.get(*place).map(|demand| std::cmp::Reverse(demand.priority)));
     let mut rungs: Vec<Option<usize>> = vec![None; demands.len()];
-    let mut left = budget;
+    let (mut left, mut slack) = (budget, slack);
     let mut raise = |place: usize, rungs: &mut [Option<usize>]| {
         let (Some(ladder), Some(rung)) = (ladders.get(place), rungs.get_mut(place)) else { return false };
         let next = rung.map_or(0, |rung| rung + 1);
-        let Some(cost) = ladder.cost(next, may_rise, left) else { return false };
-        left -= cost;
+        let is_kept = next == 0 && ladder.current > 0;
+        let Some(cost) = ladder.cost(next, may_rise, if is_kept { left.saturating_add(slack) } else { left }) else {
+            return false;
+        };
+        slack -= cost.saturating_sub(left);
+        left = left.saturating_sub(cost);
         *rung = Some(next);
         true
     };
@@ -64,12 +70,13 @@ pub fn allocate(budget: u64, demands: &[Demand], may_rise: bool) -> Vec<Option<Q
     ladders.iter().zip(&rungs).map(quality).collect()
 }
 
-/// What all demands would cost together if there were no limit, in bit/s.
+/// What all demands would take together if there were no limit, in bit/s, with the margin for raising.
 ///
 /// The estimate of a path cannot grow beyond what is sent unless somebody probes for this.
 #[must_use]
 pub fn wanted(demands: &[Demand]) -> u64 {
-    demands.iter().map(|demand| Ladder::new(demand).rungs.last().map_or(0, |rung| rung.1)).sum()
+    let last = |demand: &Demand| Ladder::new(demand).rungs.last().map_or(0, |(_, rate)| rate + rate / MARGIN);
+    demands.iter().map(last).sum()
 }
 
 /// What it takes to give each demand the least, in bit/s, with the margin for raising.
@@ -116,7 +123,11 @@ impl Ladder {
         let below = rung.checked_sub(1).and_then(|below| self.rungs.get(below)).map_or(0, |below| below.1);
         let cost = rate - below;
         let is_rise = if self.current == 0 { rung > 0 || self.was_starved } else { *rate > self.current };
-        let needed = if is_rise { cost + cost / MARGIN } else { cost };
+        let needed = match (rung, self.was_starved) {
+            (0, true) => cost + (cost / MARGIN).max(KEYFRAME_MARGIN.min(cost / 2)),
+            _ if is_rise => cost + cost / MARGIN,
+            _ => cost,
+        };
         let is_fresh = self.current == 0 && !self.was_starved;
         ((may_rise || !is_rise || is_fresh) && needed <= left).then_some(cost)
     }
@@ -128,6 +139,9 @@ fn priority(demands: &[Demand], place: usize) -> Option<u8> {
 
 /// Raising needs room for one part in so many more.
 const MARGIN: u64 = 7;
+
+/// Likewise, in bit/s, for a small picture that got nothing: it begins with a keyframe, which must not take the room of other pictures.
+const KEYFRAME_MARGIN: u64 = 40_000;
 
 #[cfg(test)]
 mod tests {
@@ -148,8 +162,8 @@ mod tests {
     #[test]
     fn everybody_gets_the_least_before_anybody_gets_more() {
         let demands = [demand(0, Quality::BEST), demand(5, Quality::BEST)];
-        assert_eq!(allocate(60, &demands, true), [None, Some(Quality { layer: 0, temporal: 0 })]);
-        let layers = |budget| allocate(budget, &demands, true).into_iter().map(|q| q.map(|q| (q.layer, q.temporal)));
+        assert_eq!(allocate(60, 0, &demands, true), [None, Some(Quality { layer: 0, temporal: 0 })]);
+        let layers = |budget| allocate(budget, 0, &demands, true).into_iter().map(|q| q.map(|q| (q.layer, q.temporal)));
         assert!(layers(700).eq([Some((0, 2)), Some((1, 2))]));
         assert!(layers(5_000).eq([Some((2, 2)), Some((2, 2))]));
     }
@@ -157,13 +171,13 @@ mod tests {
     #[test]
     fn a_small_tile_gets_no_large_layer() {
         let most = Quality { layer: 0, temporal: u8::MAX };
-        assert_eq!(allocate(5_000, &[demand(0, most)], true), [Some(Quality { layer: 0, temporal: 2 })]);
+        assert_eq!(allocate(5_000, 0, &[demand(0, most)], true), [Some(Quality { layer: 0, temporal: 2 })]);
     }
 
     #[test]
     fn a_fall_is_at_once_and_a_rise_needs_time_and_room() {
         let held = Demand { current: Some(Quality { layer: 1, temporal: 2 }), ..demand(0, Quality::BEST) };
-        let quality = |budget, may_rise| allocate(budget, &[held], may_rise)[0].map(|q| (q.layer, q.temporal));
+        let quality = |budget, may_rise| allocate(budget, 0, &[held], may_rise)[0].map(|q| (q.layer, q.temporal));
         assert_eq!(quality(500, false), Some((1, 2)));
         assert_eq!(quality(499, false), Some((1, 1)));
         assert_eq!(quality(5_000, false), Some((1, 2)));
@@ -174,11 +188,11 @@ mod tests {
     #[test]
     fn a_screen_that_does_not_fit_is_still_wanted_so_that_the_path_is_probed_for_it() {
         let mut screen = demand(0, Quality::BEST);
-        screen.rates = [[2_000, 0, 0, 0], [0; 4], [0; 4]];
-        assert_eq!(allocate(300, &[screen], true), [None]);
-        assert_eq!(wanted(&[screen]), 2_000);
+        screen.rates = [[2_000_000, 0, 0, 0], [0; 4], [0; 4]];
+        assert_eq!(allocate(300_000, 0, &[screen], true), [None]);
+        assert_eq!(wanted(&[screen]), 2_285_714);
         screen.was_starved = true;
-        assert_eq!(allocate(2_300, &[screen], true), [Some(Quality { layer: 0, temporal: 0 })]);
+        assert_eq!(allocate(2_300_000, 0, &[screen], true), [Some(Quality { layer: 0, temporal: 0 })]);
     }
 
     proptest! {
@@ -191,14 +205,14 @@ mod tests {
                 was_starved: *was_starved,
                 ..demand(*priority, Quality { layer: *layer, temporal: *temporal })
             }).collect();
-            let given = allocate(budget, &demands, true);
+            let given = allocate(budget, 0, &demands, true);
             let sum: u64 = demands.iter().zip(&given).filter_map(|(demand, quality)| Some(cost(demand, (*quality)?))).sum();
             prop_assert!(sum <= budget);
             prop_assert!(sum <= wanted(&demands));
             for (demand, quality) in demands.iter_mut().zip(&given) {
                 (demand.current, demand.was_starved) = (*quality, quality.is_none());
             }
-            prop_assert_eq!(allocate(budget, &demands, false), given);
+            prop_assert_eq!(allocate(budget, 0, &demands, false), given);
         }
     }
 }

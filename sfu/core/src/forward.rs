@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 
 use stoa_base_types::Deadlines;
 
+use crate::rewrite::LastNumbers;
 pub use crate::rewrite::SenderReport;
 pub use track::TrackConfig;
 
 use crate::layer::Quality;
 use crate::packet::{Outgoing, Packet, Publisher, ShortId, Sink, TrackId};
 use crate::payload::opus;
+use crate::shard::Holdings;
 use crate::speaker::Speakers;
 use track::{Dropped, LAYER_SILENCE, Received, Track};
 
@@ -45,8 +47,22 @@ struct Path {
     estimated_at: Option<Instant>,
     /// When it last got less than before.
     fell_at: Option<Instant>,
+    /// Since when something that is shown does not fit.
+    short_since: Option<Instant>,
     wanted: u64,
     is_starved: bool,
+    /// What was added to `wanted` so that the path is probed once more.
+    nudge: u64,
+    told_at: Option<Instant>,
+}
+
+/// What is known of a sink before it gets a track.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Before {
+    /// It got another track in the same media section, which ended with these numbers.
+    pub numbers: Option<LastNumbers>,
+    /// What its path is thought to carry, in bit/s, if nothing newer is known.
+    pub estimate: Option<u64>,
 }
 
 /// What a sink asks of a track.
@@ -93,8 +109,10 @@ pub enum Event {
         sink: Sink,
         /// Bit/s.
         bitrate: u64,
-        /// Something gets nothing for want of bandwidth.
+        /// No picture gets anything, for want of bandwidth.
         is_starved: bool,
+        /// The estimate is too low and does not move any more: it should be begun anew.
+        is_stale: bool,
     },
 }
 
@@ -231,6 +249,14 @@ impl Forwarder {
         self.stats
     }
 
+    /// Adds what is held.
+    pub(crate) fn count(&self, holdings: &mut Holdings) {
+        holdings.tracks += self.tracks.len();
+        holdings.streams += self.by_ssrc.len();
+        holdings.paths += self.sinks.len();
+        holdings.subscriptions += self.tracks.values().map(|track| track.subscriptions.len()).sum::<usize>();
+    }
+
     /// The layer of `track` that `sink` gets now.
     #[must_use]
     pub fn current_layer(&self, sink: Sink, track: TrackId) -> Option<u8> {
@@ -280,6 +306,13 @@ impl Forwarder {
         }
         if has_others && self.deadlines.at(Timer::Layers(id)).is_none() {
             self.deadlines.set(Timer::Layers(id), now + LAYER_SILENCE);
+        }
+        if is_new {
+            for sink in track.subscriptions.iter().map(|subscription| subscription.sink) {
+                if self.sinks.get(&sink).is_some_and(|path| path.estimate.is_some()) {
+                    self.deadlines.set(Timer::Allocate(sink), now + MEASURED_AFTER);
+                }
+            }
         }
         // A refused keyframe leaves its sinks waiting, and a stream that began anew those who had it.
         if is_new || received.description.is_keyframe {
@@ -349,14 +382,33 @@ const SILENCE: u8 = 127;
 /// How often a sink that catches up gets packets from the cache.
 const REPLAY_INTERVAL: Duration = Duration::from_millis(5);
 
-/// How fast a sink catches up, in bit/s, if no more is known.
-const LEAST_REPLAY_RATE: u64 = 4_000_000;
+/// How fast a sink catches up, in bit/s, if its path was not measured.
+const REPLAY_RATE: u64 = 4_000_000;
 
 /// How often bandwidth is divided anew though no estimate came: layers' rates change.
 const ALLOCATE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The same after a layer has begun: so long it takes to know what it costs.
+const MEASURED_AFTER: Duration = Duration::from_millis(200);
+
+/// The least of a picture that is shown is kept if it takes no more than one part in so many beyond the estimate.
+const SLACK: u64 = 3;
+
+/// How long the least of what is shown goes on although the estimate has no room for it.
+const SHORT: Duration = Duration::from_secs(1);
+
 /// How long after a fall nothing rises.
 const RISE_AFTER: Duration = Duration::from_secs(3);
+
+/// How long a sink whose path is thought to carry less than is wanted waits for the next probe; and one that gets no picture at all.
+const PROBE_AGAIN: Duration = Duration::from_secs(5);
+const PROBE_STARVED: Duration = Duration::from_secs(2);
+
+/// An estimate that has not moved for so long although more is wanted is stuck.
+const STALE: Duration = Duration::from_secs(8);
+
+/// By how much more is wanted each time, in bit/s.
+const NUDGE: u64 = 1_000;
 
 /// How long an estimate that is too low for anything is believed without news.
 const TRY_AGAIN: Duration = Duration::from_secs(5);

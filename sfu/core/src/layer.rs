@@ -13,6 +13,9 @@ pub struct Quality {
 impl Quality {
     /// The best there is.
     pub const BEST: Self = Self { layer: u8::MAX, temporal: u8::MAX };
+
+    /// The smallest layer, at its full frame rate.
+    pub(crate) const LEAST: Self = Self { layer: 0, temporal: u8::MAX };
 }
 
 /// The layers of a track that the publisher sends, as a set of bits.

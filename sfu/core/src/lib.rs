@@ -25,12 +25,12 @@ mod session;
 mod shard;
 mod speaker;
 
-pub use forward::{CommandError, Event, Forwarder, SenderReport, Stats, TrackConfig, Wish};
+pub use forward::{Before, CommandError, Event, Forwarder, SenderReport, Stats, TrackConfig, Wish};
 pub use layer::Quality;
 pub use packet::{Codec, Extensions, Kind, Outgoing, Packet, Prefix, Publisher, ShortId, Sink, Stream, TrackId};
 pub use rewrite::LastNumbers;
 pub use session::{Certificate, OfferError, Transmit};
 pub use shard::{
-    Announced, Command, Event as ShardEvent, RoomKey, SessionKey, Shard, ShardConfig, ShardError, ShardStats, is_media,
-    worker_of,
+    Announced, Command, Event as ShardEvent, Holdings, RoomKey, SessionKey, Shard, ShardConfig, ShardError, ShardStats,
+    is_media, worker_of,
 };

@@ -2,7 +2,10 @@
 //!
 //! The participant offers, we answer: ICE-lite, DTLS server. Rewritten packets go in, [`Notice`]s and [`Transmit`]s come out. What is sent
 //! again when a subscriber asks for it (RTX) is the engine's business, and so is asking a publisher for what was lost.
+mod estimate;
+mod idle;
 mod offer;
+mod receive;
 mod slot;
 mod translate;
 
@@ -12,20 +15,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::channel::ChannelId;
 use str0m::config::DtlsCert;
 use str0m::ice::IceCreds;
 use str0m::media::{KeyframeRequestKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{Extension, ExtensionMap, RtpPacket, RtpWrite};
+use str0m::rtp::{Extension, ExtensionMap, RtpWrite};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
 
 use crate::packet::{Codec, Outgoing, Packet, ShortId, Stream, TrackId};
 use crate::rewrite::SenderReport;
+use estimate::Estimate;
 pub use offer::OfferError;
 pub(crate) use offer::{Answer, Section, SectionUse};
+use receive::Received;
 use slot::Slot;
 pub(crate) use translate::Shared;
 
@@ -114,17 +118,16 @@ pub(crate) struct Session {
     /// By SSRC.
     streams: Vec<Received>,
     channels: Vec<(ChannelId, String)>,
+    estimate: Estimate,
     is_connected: bool,
     is_interrupted: bool,
+    /// Padding takes the place of what does not fit.
+    is_starved: bool,
+    /// When the latest packet was written for the participant.
+    written_at: Option<Instant>,
+    /// Until when an idle engine is left alone.
+    rests_until: Option<Instant>,
     due: Option<Instant>,
-}
-
-/// A stream that the participant sends.
-#[derive(Debug, Clone, Copy)]
-struct Received {
-    ssrc: u32,
-    mid: ShortId,
-    rid: Option<ShortId>,
 }
 
 impl Session {
@@ -137,7 +140,9 @@ impl Session {
         now: Instant,
     ) -> Self {
         let mut extensions = ExtensionMap::empty();
-        for (id, extension) in EXTENSIONS {
+        // Whoever is not asked for feedback sends none, and gets none.
+        let is_used = |extension: &Extension| is_paced || *extension != Extension::TransportSequenceNumber;
+        for (id, extension) in EXTENSIONS.into_iter().filter(|(_, extension)| is_used(extension)) {
             extensions.set(id, extension);
         }
         let descriptor =
@@ -157,6 +162,7 @@ impl Session {
             .enable_bwe(is_paced.then(|| Bitrate::bps(FIRST_ESTIMATE)))
             .set_send_buffer_video(RETRANSMITTABLE)
             .set_send_buffer_audio(1)
+            .set_stats_interval(is_paced.then_some(ESTIMATE_INTERVAL))
             .set_sctp_max_buffered_amount(MOST_BUFFERED)
             .set_sctp_max_message_size(MOST_MESSAGE)
             .build(now);
@@ -172,8 +178,12 @@ impl Session {
             seats: BTreeMap::new(),
             streams: Vec::new(),
             channels: Vec::new(),
+            estimate: Estimate::new(is_paced.then_some(FIRST_ESTIMATE)),
             is_connected: false,
             is_interrupted: false,
+            is_starved: false,
+            written_at: None,
+            rests_until: None,
             due: None,
         }
     }
@@ -329,6 +339,7 @@ impl Session {
 
     /// Does what is due, and sends what was written.
     pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) -> Result<(), Refused> {
+        self.rests_until = None;
         self.touch(now, out, |rtc| rtc.handle_input(Input::Timeout(now))).map_err(|_| Refused::Engine)
     }
 
@@ -350,7 +361,13 @@ impl Session {
             .nackable(is_video)
             .ext_vals(translate::values(outgoing));
         stream.write_rtp(packet);
+        self.written_at = Some(now);
         true
+    }
+
+    /// What the way to the participant is thought to carry, in bit/s; `None` without congestion control.
+    pub(crate) const fn estimate(&self) -> Option<u64> {
+        self.estimate.told()
     }
 
     /// Asks the participant for a keyframe of a stream that it sends.
@@ -360,11 +377,11 @@ impl Session {
         }
     }
 
-    /// What is worth probing for, in bit/s. `is_starved`: so little fits that something gets nothing at all. Then padding takes its place, for
-    /// an estimate does not grow beyond what is sent.
-    pub(crate) fn set_wanted(&mut self, bitrate: u64, is_starved: bool) {
-        let wanted = Bitrate::bps(bitrate.min(MOST_WANTED));
-        self.rtc.bwe().set_bitrate(if is_starved { wanted } else { Bitrate::ZERO }, wanted);
+    /// Begins the estimate anew from where it is: after losses the engine may hold it there for ever. Probes show at once whether more fits.
+    pub(crate) fn estimate_anew(&mut self) {
+        if let Some(estimate) = self.estimate.begin_anew() {
+            self.rtc.bwe().reset(Bitrate::bps(estimate));
+        }
     }
 
     /// What a track's publisher says of its clock: `report` is of the moment `at`.
@@ -423,16 +440,17 @@ impl Session {
                     out.transmits.push_back(Transmit { from, to, payload: transmit.contents.into() });
                 }
                 Ok(Output::Event(event)) => self.handle_event(event, out),
-                // Packets that wait for the pacer leave one by one, each at a timeout of its own.
-                Ok(Output::Timeout(at)) if at <= now && idle_turns < MOST_IDLE_TURNS => {
+                // Packets that wait for the pacer leave one by one, each at a timeout of its own, a microsecond after the one before.
+                Ok(Output::Timeout(at)) if at <= now + AT_ONCE && idle_turns < MOST_IDLE_TURNS => {
                     idle_turns += 1;
-                    if self.rtc.handle_input(Input::Timeout(now)).is_err() {
+                    if self.rtc.handle_input(Input::Timeout(at.max(now))).is_err() {
                         break;
                     }
                 }
                 Ok(Output::Timeout(at)) => {
                     let is_ever = self.rtc.is_alive() && at.saturating_duration_since(now) < NEVER;
-                    self.due = is_ever.then(|| at.max(now + LEAST_WAIT));
+                    let soonest = if self.is_idle(now) { self.rest(now) } else { now };
+                    self.due = is_ever.then(|| at.max(soonest).max(now + LEAST_WAIT));
                     return;
                 }
                 Err(_) => break,
@@ -456,7 +474,11 @@ impl Session {
             }
             Event::EgressBitrateEstimate(
                 BweKind::Twcc { estimate, can_probe: true } | BweKind::Remb { estimate, .. },
-            ) => Some(Notice::Estimate(estimate.as_u64())),
+            ) => self.estimate.handle_average(estimate.as_u64()).map(Notice::Estimate),
+            Event::PeerStats(stats) => {
+                let latest = stats.bwe_tx.and_then(|latest| self.estimate.handle_latest(latest.as_u64()));
+                latest.map(Notice::Estimate)
+            }
             Event::Connected => {
                 self.is_connected = true;
                 Some(Notice::Connected)
@@ -496,41 +518,6 @@ impl Session {
         self.channels.push((id, label.clone()));
         Some(Notice::Channel { label })
     }
-
-    fn packet(&mut self, packet: RtpPacket) -> Option<Notice> {
-        let header = &packet.header;
-        let stream = self.stream(&packet)?;
-        let params = self.rtc.codec_config().params().iter().find(|params| params.pt() == header.payload_type)?;
-        let codec = translate::codec(params.spec().codec)?;
-        let packet = Packet {
-            ssrc: stream.ssrc,
-            sequence: header.sequence_number,
-            timestamp: header.timestamp,
-            marker: header.marker,
-            extensions: translate::extensions(&header.ext_vals, Some(stream.mid), stream.rid),
-            payload: Bytes::from_owner(packet.payload),
-        };
-        Some(Notice::Packet(packet, codec))
-    }
-
-    /// The stream of an authentic packet. Senders name its section only at first; there are never more streams than sections and layers.
-    fn stream(&mut self, packet: &RtpPacket) -> Option<Received> {
-        let ssrc = *packet.header.ssrc;
-        let place = match self.streams.binary_search_by_key(&ssrc, |stream| stream.ssrc) {
-            Ok(place) => return self.streams.get(place).copied(),
-            Err(place) => place,
-        };
-        let mut api = self.rtc.direct_api();
-        let stream = api.stream_rx(&ssrc.into())?;
-        let (mid, rid) = (ShortId::new(&stream.mid())?, stream.rid().and_then(|rid| ShortId::new(&rid)));
-        let new = Received { ssrc, mid, rid };
-        let before = self.streams.iter().position(|stream| (stream.mid, stream.rid) == (mid, rid));
-        self.streams.insert(place, new);
-        if let Some(before) = before {
-            self.streams.remove(before + usize::from(before >= place));
-        }
-        Some(new)
-    }
 }
 
 impl std::fmt::Debug for Session {
@@ -554,17 +541,18 @@ const DEPENDENCY_DESCRIPTOR_ID: u8 = 12;
 /// Streams that one participant may send at a time.
 const MOST_STREAMS: usize = 64;
 
-/// Packets of one slot that can be sent again: a second of 5 Mbit/s.
-const RETRANSMITTABLE: usize = 512;
+/// Packets of one slot that can be sent again: half a second of 5 Mbit/s. More would cost every packet a trip to memory: they are large in the
+/// engine, and there are as many of these as there are subscriptions.
+const RETRANSMITTABLE: usize = 256;
 
 /// Packets of one slot that wait for the pacer.
 const MOST_QUEUED: usize = 512;
 
-/// What a path is thought to carry before it was measured, in bit/s.
-const FIRST_ESTIMATE: u64 = 2_000_000;
+/// What a path is thought to carry before it was measured, in bit/s. Probes of three and six times as much follow at once.
+const FIRST_ESTIMATE: u64 = 300_000;
 
-/// Nothing is probed for beyond this, in bit/s.
-const MOST_WANTED: u64 = 50_000_000;
+/// How often the engine is asked for its latest estimate. What it tells on its own is an average over 3 s, too old when a path narrows.
+const ESTIMATE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Data channels of one session.
 const MOST_CHANNELS: usize = 16;
@@ -579,6 +567,9 @@ const MOST_MESSAGE: u32 = 64 << 10;
 
 /// The engine's timers are not looked at more often.
 const LEAST_WAIT: Duration = Duration::from_millis(1);
+
+/// What the engine wants to do within so short a time it does now: a burst of packets leaves together.
+const AT_ONCE: Duration = Duration::from_micros(100);
 
 /// How often the engine may be due at once without having anything to send.
 const MOST_IDLE_TURNS: u32 = 4;

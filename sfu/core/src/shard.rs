@@ -1,6 +1,7 @@
 //! The sessions and rooms of one worker.
 mod command;
 mod demux;
+mod holdings;
 mod message;
 mod relay;
 mod room;
@@ -12,10 +13,11 @@ use std::time::{Duration, Instant};
 use stoa_base_types::Deadlines;
 
 use crate::forward::Wish;
-use crate::packet::{Outgoing, Publisher, ShortId, TrackId};
+use crate::packet::{Outgoing, Publisher, ShortId, Sink, TrackId};
 use crate::session::{Certificate, Notice, Outbox, Refused, Session, Shared, Transmit};
 use demux::Demux;
 pub use demux::{is_media, worker_of};
+pub use holdings::Holdings;
 pub use message::{Announced, Command, Event, RoomKey, SessionKey, ShardError, ShardStats};
 use relay::Relay;
 use room::Room;
@@ -33,9 +35,9 @@ pub struct ShardConfig {
 
 /// The sessions and rooms of one worker: datagrams and commands in, datagrams and events out.
 ///
-/// After each call, [`Self::poll_transmit`] and [`Self::poll_event`] are to be emptied. What is forwarded is gathered and leaves with the next
-/// [`Self::handle_timeout`], which [`Self::poll_timeout`] asks for at once: a driver that feeds all datagrams of a turn first and the timeout
-/// then sends the packets of each subscriber together.
+/// After each call, [`Self::poll_transmit`] is to be emptied and [`Self::poll_event`] then. What is forwarded is gathered and leaves with the
+/// next [`Self::handle_timeout`], which [`Self::poll_timeout`] asks for at once: a driver that feeds all datagrams of a turn first and the
+/// timeout then sends the packets of each subscriber together.
 #[derive(Debug)]
 pub struct Shard {
     config: ShardConfig,
@@ -47,7 +49,14 @@ pub struct Shard {
     /// Sessions that have something to send.
     touched: Vec<SessionKey>,
     touched_at: Option<Instant>,
+    /// The timeout that is under way: its moment, and how often it may still turn to sessions that were touched meanwhile.
+    turn: Option<(Instant, usize)>,
+    /// The sessions that it is still to look after, the next one last.
+    round: Vec<SessionKey>,
+    /// What goes to subscribers and is not written yet.
     outgoing: Vec<Outgoing>,
+    /// The same by subscriber, while it is written.
+    order: Vec<(Sink, usize)>,
     outbox: Outbox,
     shared: Shared,
     events: VecDeque<Event>,
@@ -93,7 +102,10 @@ impl Shard {
             deadlines: Deadlines::new(),
             touched: Vec::new(),
             touched_at: None,
+            turn: None,
+            round: Vec::new(),
             outgoing: Vec::new(),
+            order: Vec::new(),
             outbox: Outbox::default(),
             shared: Shared::default(),
             events: VecDeque::new(),
@@ -101,8 +113,8 @@ impl Shard {
         }
     }
 
-    /// A shard whose sessions send at once whatever they have, for paths that are known to be wide. Nothing is estimated, and no layer is
-    /// chosen by what the path carries.
+    /// A shard whose sessions send at once whatever they have, for paths that are known to be wide. Nothing is estimated, neither here nor by
+    /// participants, and no layer is chosen by what the path carries.
     #[must_use]
     pub fn without_congestion_control(config: ShardConfig) -> Self {
         Self { is_paced: false, ..Self::new(config) }
@@ -138,43 +150,68 @@ impl Shard {
         self.follow_up(key, now);
     }
 
-    /// Does everything that is due, and sends what was gathered.
+    /// Does everything that is due. What was gathered is sent while [`Self::poll_transmit`] is emptied, one session after the other, so that
+    /// a burst for hundreds of subscribers never lies in memory as a whole.
     pub fn handle_timeout(&mut self, now: Instant) {
-        for _ in 0..MOST_ROUNDS {
-            while let Some(due) = self.deadlines.take_due(now) {
-                match due {
-                    Due::Session(key) => self.touch(key, now),
-                    Due::Room(room) => self.run_room(room, now),
-                    Due::End(key) => self.end(key, Event::Failed { session: key }, now),
-                }
-            }
-            self.send_touched(now);
-            if self.touched.is_empty() && self.deadlines.next().is_none_or(|at| at > now) {
-                return;
-            }
-        }
-        // Whatever is due again and again waits a little, so that a turn comes to an end.
-        let late: Vec<_> = std::iter::from_fn(|| self.deadlines.take_due(now)).collect();
-        late.into_iter().for_each(|due| self.deadlines.set(due, now + LEAST_WAIT));
-        self.touched_at = self.touched_at.map(|_| now + LEAST_WAIT);
+        self.turn = Some((now, MOST_ROUNDS));
+        self.run_due(now);
     }
 
-    /// Looks after the sessions that have something to send. They may touch others.
-    fn send_touched(&mut self, now: Instant) {
-        self.touched_at = None;
-        for key in std::mem::take(&mut self.touched) {
-            let Some(member) = self.members.get_mut(&key) else { continue };
+    fn run_due(&mut self, now: Instant) {
+        while let Some(due) = self.deadlines.take_due(now) {
+            match due {
+                Due::Session(key) => self.touch(key, now),
+                Due::Room(room) => self.run_room(room, now),
+                Due::End(key) => self.end(key, Event::Failed { session: key }, now),
+            }
+        }
+    }
+
+    /// Looks after the next session that has something to send. It may touch others. False if there is none left.
+    fn look_after_next(&mut self) -> bool {
+        let Some((now, rounds)) = self.turn else { return false };
+        if self.round.is_empty() {
+            self.run_due(now);
+            self.dispatch(now);
+            if self.touched.is_empty() || rounds == 0 {
+                self.end_turn(now);
+                return false;
+            }
+            self.turn = Some((now, rounds - 1));
+            self.touched_at = None;
+            std::mem::swap(&mut self.round, &mut self.touched);
+            self.round.reverse();
+        }
+        if let Some(key) = self.round.pop()
+            && let Some(member) = self.members.get_mut(&key)
+        {
             member.is_touched = false;
             if let Err(refused) = member.session.handle_timeout(now, &mut self.outbox) {
                 self.stats.count(refused);
             }
             self.follow_up(key, now);
         }
+        true
+    }
+
+    /// Whatever is due again and again waits a little, so that a turn comes to an end.
+    fn end_turn(&mut self, now: Instant) {
+        self.turn = None;
+        let late: Vec<_> = std::iter::from_fn(|| self.deadlines.take_due(now)).collect();
+        late.into_iter().for_each(|due| self.deadlines.set(due, now + LEAST_WAIT));
+        self.touched_at = self.touched_at.map(|_| now + LEAST_WAIT);
     }
 
     /// A datagram to send. Those of one participant come in a row.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.outbox.transmits.pop_front()
+        loop {
+            if let Some(transmit) = self.outbox.transmits.pop_front() {
+                return Some(transmit);
+            }
+            if !self.look_after_next() {
+                return None;
+            }
+        }
     }
 
     /// What is to be told.
@@ -185,7 +222,7 @@ impl Shard {
     /// When [`Self::handle_timeout`] is due; `None` if nothing is pending.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.touched_at, self.deadlines.next()].into_iter().flatten().min()
+        [self.turn.map(|(now, _)| now), self.touched_at, self.deadlines.next()].into_iter().flatten().min()
     }
 
     /// Counters.
@@ -203,6 +240,7 @@ impl Shard {
     /// Does what a session's news ask for.
     fn follow_up(&mut self, key: SessionKey, now: Instant) {
         let mut notices = std::mem::take(&mut self.outbox.notices);
+        let has_news = !notices.is_empty();
         for notice in notices.drain(..) {
             self.handle_notice(key, notice, now);
         }
@@ -214,7 +252,9 @@ impl Shard {
         }
         let (room, due) = (member.room, member.session.poll_timeout());
         self.set_deadline(Due::Session(key), due);
-        self.settle(room, now);
+        if has_news {
+            self.settle(room, now);
+        }
         let lost = self.outbox.transmits.len().saturating_sub(MOST_TRANSMITS);
         if lost > 0 {
             self.stats.overflowed += u64::try_from(lost).unwrap_or_default();

@@ -38,6 +38,8 @@ pub enum News {
         /// What.
         event: ShardEvent,
     },
+    /// Nothing. Wakes whoever reads the news and has something else to look after.
+    Nudge,
     /// An order could not be carried out.
     Refused {
         /// By which worker.

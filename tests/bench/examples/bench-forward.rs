@@ -5,6 +5,8 @@
 
 #[path = "bench-forward/allocations.rs"]
 mod allocations;
+#[path = "bench-forward/arrival.rs"]
+mod arrival;
 #[path = "bench-forward/client.rs"]
 mod client;
 #[path = "bench-forward/crowd.rs"]

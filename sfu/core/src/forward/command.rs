@@ -2,7 +2,9 @@ use std::time::Instant;
 
 use super::subscription::Subscription;
 use super::track::{Track, TrackConfig};
-use super::{CommandError, Forwarder, MOST_SINK_TRACKS, MOST_SUBSCRIPTIONS, MOST_TRACKS, REPLAY_INTERVAL, Timer, Wish};
+use super::{
+    Before, CommandError, Forwarder, MOST_SINK_TRACKS, MOST_SUBSCRIPTIONS, MOST_TRACKS, REPLAY_INTERVAL, Timer, Wish,
+};
 use crate::layer::Quality;
 use crate::packet::{Publisher, Sink, TrackId};
 use crate::rewrite::LastNumbers;
@@ -53,10 +55,10 @@ impl Forwarder {
     /// # Errors
     /// If there is no such track, the sink has it already, or there are too many.
     pub fn subscribe(&mut self, sink: Sink, id: TrackId, wish: Wish, now: Instant) -> Result<(), CommandError> {
-        self.subscribe_after(sink, id, wish, None, now)
+        self.subscribe_after(sink, id, wish, Before::default(), now)
     }
 
-    /// The same, where the sink got another track before in the same media section, which ended with these numbers.
+    /// The same, where something is known from before.
     ///
     /// # Errors
     /// As above.
@@ -65,20 +67,22 @@ impl Forwarder {
         sink: Sink,
         id: TrackId,
         wish: Wish,
-        last: Option<LastNumbers>,
+        before: Before,
         now: Instant,
     ) -> Result<(), CommandError> {
         let track = self.tracks.get_mut(&id).ok_or(CommandError::UnknownTrack(id))?;
         let Err(place) = track.subscriptions.binary_search_by_key(&sink, |subscription| subscription.sink) else {
             return Err(CommandError::Duplicate(id));
         };
-        let path = self.sinks.entry(sink).or_default();
-        if track.subscriptions.len() >= MOST_SUBSCRIPTIONS || path.tracks.len() >= MOST_SINK_TRACKS {
+        let tracks = self.sinks.get(&sink).map_or(0, |path| path.tracks.len());
+        if track.subscriptions.len() >= MOST_SUBSCRIPTIONS || tracks >= MOST_SINK_TRACKS {
             return Err(CommandError::Full);
         }
+        let path = self.sinks.entry(sink).or_default();
+        path.estimate = path.estimate.or(before.estimate);
         path.tracks.push(id);
         let mut subscription = Subscription::new(sink, track.config.codec, track.config.kind, wish, now);
-        if let Some(last) = last {
+        if let Some(last) = before.numbers {
             subscription.rewriter_mut().follow(last);
         }
         track.subscriptions.insert(place, subscription);
@@ -163,6 +167,8 @@ impl Forwarder {
     pub(super) fn aim(&mut self, sink: Sink, id: TrackId, now: Instant) {
         let Some(track) = self.tracks.get_mut(&id) else { return };
         let (active, is_audio) = (track.active, track.is_audio());
+        let estimate = self.sinks.get(&sink).and_then(|path| path.estimate);
+        let most_bytes = estimate.map_or(usize::MAX, |rate| usize::try_from(rate / 8).unwrap_or(usize::MAX));
         let (layers, subscriptions) = (&track.layers, &mut track.subscriptions);
         let Ok(place) = subscriptions.binary_search_by_key(&sink, |subscription| subscription.sink) else { return };
         let Some(subscription) = subscriptions.get_mut(place) else { return };
@@ -178,7 +184,7 @@ impl Forwarder {
         let candidates = desired.into_iter().flat_map(|desired| (0..=desired).rev());
         let is_started = candidates
             .filter_map(|place| Some((place, layers.get(usize::from(place))?)))
-            .any(|(place, layer)| subscription.start_from_cache(place, layer, now));
+            .any(|(place, layer)| subscription.start_from_cache(place, layer, most_bytes, now));
         if is_started {
             self.deadlines.set(Timer::Replay(sink, id), now + REPLAY_INTERVAL);
         }
@@ -196,6 +202,7 @@ impl Forwarder {
     }
 }
 
-fn capped(given: Quality, most: Quality) -> Quality {
+/// No better than `most`.
+pub(super) fn capped(given: Quality, most: Quality) -> Quality {
     Quality { layer: given.layer.min(most.layer), temporal: given.temporal.min(most.temporal) }
 }

@@ -133,10 +133,11 @@ impl Subscription {
         }
     }
 
-    /// Begins with what is in the cache of a layer, if there is a keyframe fresh enough. The rest follows by [`Self::catch_up`].
-    pub(super) fn start_from_cache(&mut self, place: u8, layer: &Layer, now: Instant) -> bool {
+    /// Begins with what is in the cache of a layer, if there is a keyframe fresh enough and no more than `most` bytes since. The rest follows by
+    /// [`Self::catch_up`].
+    pub(super) fn start_from_cache(&mut self, place: u8, layer: &Layer, most: usize, now: Instant) -> bool {
         let is_idle = self.selection.current().is_none() && self.selection.desired().is_some();
-        let Some(start) = layer.cache.start(now).filter(|_| is_idle) else { return false };
+        let Some(start) = layer.cache.start(most, now).filter(|_| is_idle) else { return false };
         let Some(cached) = layer.cache.at(start) else { return false };
         let origin = layer.origin(place);
         if self.rewriter.begin(origin, cached, &layer.clock, Begin::Replayed).is_err() {

@@ -1,10 +1,12 @@
 use std::time::Instant;
 
+use super::command::capped;
 use super::{
-    ALLOCATE_INTERVAL, Event, Forwarder, LAYER_SILENCE, LEAST_REPLAY_RATE, REPLAY_INTERVAL, RISE_AFTER, TRY_AGAIN,
-    Timer,
+    ALLOCATE_INTERVAL, Event, Forwarder, LAYER_SILENCE, NUDGE, PROBE_AGAIN, PROBE_STARVED, REPLAY_INTERVAL,
+    REPLAY_RATE, RISE_AFTER, SHORT, SLACK, STALE, TRY_AGAIN, Timer,
 };
 use crate::allocate::{Demand, allocate, least, wanted};
+use crate::layer::Quality;
 use crate::packet::{Outgoing, Sink, TrackId};
 
 impl Forwarder {
@@ -71,14 +73,14 @@ impl Forwarder {
     }
 
     fn replay(&mut self, sink: Sink, id: TrackId, now: Instant, out: &mut Vec<Outgoing>) {
-        let estimate = self.sinks.get(&sink).and_then(|path| path.estimate).unwrap_or_default();
+        let estimate = self.sinks.get(&sink).and_then(|path| path.estimate);
         let Some(track) = self.tracks.get_mut(&id) else { return };
         let (layers, subscriptions) = (&track.layers, &mut track.subscriptions);
         let Ok(place) = subscriptions.binary_search_by_key(&sink, |subscription| subscription.sink) else { return };
         let Some(subscription) = subscriptions.get_mut(place) else { return };
         let layer = subscription.current().and_then(|current| layers.get(usize::from(current.layer)));
         let Some(layer) = layer.filter(|_| subscription.is_replaying()) else { return };
-        let rate = estimate.saturating_mul(2).max(LEAST_REPLAY_RATE);
+        let rate = estimate.unwrap_or(REPLAY_RATE);
         let bytes = u128::from(rate / 8) * REPLAY_INTERVAL.as_millis() / 1_000;
         if subscription.catch_up(id, layer, usize::try_from(bytes).unwrap_or(usize::MAX), out) {
             self.deadlines.set(Timer::Replay(sink, id), now + REPLAY_INTERVAL);
@@ -92,7 +94,7 @@ impl Forwarder {
         let Some(path) = self.sinks.get(&sink) else { return };
         let Some(estimate) = path.estimate else { return };
         let may_rise = path.fell_at.is_none_or(|at| now.saturating_duration_since(at) >= RISE_AFTER);
-        let (mut audio, mut videos, mut demands) = (0, Vec::new(), Vec::new());
+        let (mut audio, mut videos, mut unknown, mut demands) = (0, Vec::new(), Vec::new(), Vec::new());
         for id in &path.tracks {
             let Some(track) = self.tracks.get_mut(id) else { continue };
             let rates = track.rates(now);
@@ -106,8 +108,9 @@ impl Forwarder {
                 audio += rates.iter().flatten().max().copied().unwrap_or_default();
                 continue;
             }
-            // What has sent nothing yet costs nothing yet: it is let through until it is known.
+            // What has sent nothing yet costs nothing yet: its least is let through until it is known.
             if rates.iter().flatten().all(|rate| *rate == 0) {
+                unknown.push(*id);
                 continue;
             }
             videos.push(*id);
@@ -120,14 +123,42 @@ impl Forwarder {
             });
         }
         let estimate = self.revised(sink, estimate, audio + least(&demands), now);
-        let given = allocate(estimate.saturating_sub(audio), &demands, may_rise);
-        let has_fallen = demands.iter().zip(&given).any(|(demand, given)| *given < demand.current);
-        let is_starved = given.iter().any(Option::is_none);
+        let given = self.divide(sink, estimate, audio, &demands, may_rise, now);
+        let has_fallen = demands
+            .iter()
+            .zip(&given)
+            .any(|(demand, given)| *given < demand.current.map(|current| capped(current, demand.most)));
+        let is_starved = !given.is_empty() && given.iter().all(Option::is_none);
         self.note_path(sink, has_fallen, audio + wanted(&demands), is_starved, now);
         for (id, given) in videos.into_iter().zip(given) {
             self.give(sink, id, given, now);
         }
+        for id in unknown {
+            self.give(sink, id, Some(Quality::LEAST), now);
+        }
         self.deadlines.set(Timer::Allocate(sink), now + ALLOCATE_INTERVAL);
+    }
+
+    /// Divides what audio leaves. An estimate dips now and then for a moment: what is shown is not taken away before that has lasted, unless the
+    /// path has just become narrower.
+    fn divide(
+        &mut self,
+        sink: Sink,
+        estimate: u64,
+        audio: u64,
+        demands: &[Demand],
+        may_rise: bool,
+        now: Instant,
+    ) -> Vec<Option<Quality>> {
+        let divide = |slack| allocate(estimate.saturating_sub(audio), slack, demands, may_rise);
+        let given = divide(estimate / SLACK);
+        let Some(path) = self.sinks.get_mut(&sink) else { return given };
+        if demands.iter().zip(&given).all(|(demand, given)| demand.current.is_none() || given.is_some()) {
+            path.short_since = None;
+            return given;
+        }
+        let since = *path.short_since.get_or_insert(now);
+        if may_rise && now.saturating_duration_since(since) < SHORT { divide(audio + least(demands)) } else { given }
     }
 
     /// An estimate that nothing renews, because nothing is sent for its sake, is tried again with the least.
@@ -147,14 +178,27 @@ impl Forwarder {
         if has_fallen {
             path.fell_at = Some(now);
         }
-        let has_changed = path.wanted.abs_diff(wanted) > path.wanted / 10 || path.is_starved != is_starved;
-        if has_changed {
-            (path.wanted, path.is_starved) = (wanted, is_starved);
-            self.tell(Event::Wanted { sink, bitrate: wanted, is_starved });
+        let is_known = path.wanted.abs_diff(wanted) <= path.wanted / 10 && path.is_starved == is_starved;
+        let is_short = path.estimate.is_some_and(|estimate| estimate < wanted);
+        let has_passed = |at: Option<Instant>, time| at.is_some_and(|at| now.saturating_duration_since(at) >= time);
+        let is_stale = is_short && has_passed(path.estimated_at, STALE);
+        if !is_known {
+            (path.wanted, path.is_starved, path.nudge) = (wanted, is_starved, 0);
+        } else if is_short && has_passed(path.told_at, if is_starved { PROBE_STARVED } else { PROBE_AGAIN }) {
+            // The path is probed when more is wanted than before.
+            path.nudge += NUDGE;
+        } else if !is_stale {
+            return;
         }
+        if is_stale {
+            path.estimated_at = Some(now);
+        }
+        path.told_at = Some(now);
+        let bitrate = path.wanted + path.nudge;
+        self.tell(Event::Wanted { sink, bitrate, is_starved, is_stale });
     }
 
-    fn give(&mut self, sink: Sink, id: TrackId, given: Option<crate::layer::Quality>, now: Instant) {
+    fn give(&mut self, sink: Sink, id: TrackId, given: Option<Quality>, now: Instant) {
         let Some(subscription) = self.tracks.get_mut(&id).and_then(|track| track.subscription_mut(sink)) else {
             return;
         };

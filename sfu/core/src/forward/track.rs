@@ -205,7 +205,7 @@ impl Layer {
             Stored::TooOld => return Err(Dropped::TooOld),
         }
         self.last_packet = Some(now);
-        self.meter.add(len, description.temporal, now);
+        self.meter.add(len + OVERHEAD, description.temporal, now);
         if description.is_keyframe {
             self.is_asked = false;
             let bitrate = self.meter.rates(now).into_iter().max().unwrap_or_default();
@@ -225,6 +225,10 @@ impl Layer {
         }
     }
 }
+
+/// What a packet has on the way to a sink besides its payload: the RTP header with extensions, and the tag of SRTP. The engine's estimate
+/// includes them; for audio they are half as much as the payload.
+const OVERHEAD: usize = 40;
 
 /// Packets that are kept: 2 s of a layer of 5 Mbit/s, 2.5 s of audio.
 const VIDEO_PACKETS: usize = 1_024;

@@ -96,12 +96,12 @@ impl Cache {
         self.oldest
     }
 
-    /// From where somebody new can be served, if that costs little enough.
-    pub(crate) fn start(&self, now: Instant) -> Option<u64> {
+    /// From where somebody new can be served, if that costs little enough: at most `most` bytes.
+    pub(crate) fn start(&self, most: usize, now: Instant) -> Option<u64> {
         let (start, bytes) = self.keyframe?;
         let keyframe = self.at(start)?;
         let is_fresh = now.saturating_duration_since(keyframe.at) <= MOST_REPLAY_AGE;
-        (is_fresh && bytes <= MOST_REPLAY_BYTES).then_some(start)
+        (is_fresh && bytes <= most.min(MOST_REPLAY_BYTES)).then_some(start)
     }
 
     /// Drops everything: the stream began anew.
@@ -215,14 +215,14 @@ mod tests {
     fn a_keyframe_serves_joiners_while_it_is_fresh_and_small() {
         let (now, mut cache) = (Instant::now(), Cache::new(512));
         cache.insert(cached(100, 10, false, now));
-        assert_eq!(cache.start(now), None);
+        assert_eq!(cache.start(usize::MAX, now), None);
         cache.insert(cached(102, 10, false, now));
         cache.insert(cached(101, 10, true, now));
-        assert_eq!(cache.start(now), Some(101));
-        assert_eq!(cache.start(now + MOST_REPLAY_AGE + Duration::from_millis(1)), None);
+        assert_eq!(cache.start(usize::MAX, now), Some(101));
+        assert_eq!(cache.start(usize::MAX, now + MOST_REPLAY_AGE + Duration::from_millis(1)), None);
         cache.insert(cached(103, MOST_REPLAY_BYTES - 20, false, now));
-        assert_eq!(cache.start(now), Some(101));
+        assert_eq!(cache.start(usize::MAX, now), Some(101));
         cache.insert(cached(104, 1, false, now));
-        assert_eq!(cache.start(now), None);
+        assert_eq!(cache.start(usize::MAX, now), None);
     }
 }

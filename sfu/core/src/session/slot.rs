@@ -6,6 +6,7 @@ use str0m::rtp::Ssrc;
 use crate::packet::{Codec, TrackId};
 use crate::rewrite::{LastNumbers, SenderReport};
 use crate::session::Session;
+use crate::shard::Holdings;
 
 /// A media section in which a participant receives. Tracks come and go in it; its stream never breaks off.
 ///
@@ -99,6 +100,20 @@ impl Slot {
 }
 
 impl Session {
+    /// How many more slots there may be, for audio and for video.
+    pub(crate) fn room_for_slots(&self) -> (usize, usize) {
+        let audio = self.slots.iter().filter(|slot| slot.is_audio).count();
+        let video = self.slots.len() - audio;
+        (MOST_AUDIO_SLOTS.saturating_sub(audio), MOST_VIDEO_SLOTS.saturating_sub(video))
+    }
+
+    /// Adds what is held.
+    pub(crate) fn count(&self, holdings: &mut Holdings) {
+        holdings.slots += self.slots.len();
+        holdings.seats += self.seats.len();
+        holdings.received += self.streams.len();
+    }
+
     /// A track that leaves its slot ended with these numbers.
     pub(crate) fn keep_numbers(&mut self, track: TrackId, numbers: LastNumbers) {
         if let Some(slot) = self.seats.get(&track).and_then(|place| self.slots.get_mut(*place)) {
@@ -111,6 +126,10 @@ impl Session {
         self.seats.get(&track).and_then(|place| self.slots.get(*place))?.numbers
     }
 }
+
+/// Slots that a participant is asked for. A browser's offer with all of them has about 250 KB, which fits a frame of signaling.
+const MOST_AUDIO_SLOTS: usize = 100;
+const MOST_VIDEO_SLOTS: usize = 80;
 
 fn ticks(time: Duration, rate: u32) -> u32 {
     // An RTP clock turns every 13 hours; the low bits are what counts.

@@ -8,7 +8,7 @@ use str0m::media::{Media, Pt, Rids};
 use str0m::rtp::rtcp::SenderInfo;
 use str0m::rtp::{ExtensionSerializer, ExtensionValues};
 
-use crate::packet::{Codec, Extensions, ShortId};
+use crate::packet::{Codec, Extensions, Outgoing, Prefix, ShortId};
 use crate::rewrite::SenderReport;
 
 /// The dependency descriptor of AV1's RTP payload format, kept as it came.
@@ -101,7 +101,7 @@ pub(super) fn extensions(values: &ExtensionValues, mid: Option<ShortId>, rid: Op
 }
 
 /// What goes with an outgoing packet.
-pub(super) fn values(outgoing: &crate::packet::Outgoing) -> ExtensionValues {
+pub(super) fn values(outgoing: &Outgoing) -> ExtensionValues {
     let level = outgoing.audio_level.and_then(|level| i8::try_from(level).ok()).map(|level| -level);
     let mut values =
         ExtensionValues { audio_level: level, voice_activity: outgoing.voice_activity, ..ExtensionValues::default() };
@@ -123,34 +123,61 @@ pub(super) fn sender_report(info: &SenderInfo) -> SenderReport {
     SenderReport { ntp: seconds << 32 | fraction, rtp }
 }
 
-/// The bytes that go on the wire. A payload that leaves unchanged, or as it left last time, is shared.
+/// The bytes that go on the wire. A payload that leaves unchanged, or as it left before, is shared.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    last: Option<(Bytes, crate::packet::Prefix, Arc<[u8]>)>,
+    kept: Vec<Kept>,
+    /// Where the payload after the last one is to be expected: everybody gets the same ones in the same order.
+    next: usize,
     room: Vec<u8>,
 }
 
+#[derive(Debug)]
+struct Kept {
+    /// Holds its memory, so that the same address means the same bytes.
+    payload: Bytes,
+    prefix: Prefix,
+    shared: Arc<[u8]>,
+}
+
 impl Shared {
-    pub(crate) fn payload(&mut self, outgoing: &crate::packet::Outgoing) -> Arc<[u8]> {
-        if let Some((payload, prefix, shared)) = &self.last {
-            // The one that is kept holds its memory, so that the same address means the same bytes.
-            let is_same = payload.as_ptr() == outgoing.payload.as_ptr() && payload.len() == outgoing.payload.len();
-            if is_same && *prefix == outgoing.prefix {
-                return Arc::clone(shared);
-            }
+    pub(crate) fn payload(&mut self, outgoing: &Outgoing) -> Arc<[u8]> {
+        let is_same = |kept: &Kept| kept.is_of(outgoing);
+        let expected = self.kept.get(self.next).filter(|kept| is_same(kept)).map(|_| self.next);
+        if let Some(place) = expected.or_else(|| self.kept.iter().position(is_same))
+            && let Some(kept) = self.kept.get(place)
+        {
+            self.next = if place + 1 < self.kept.len() { place + 1 } else { 0 };
+            return Arc::clone(&kept.shared);
         }
         self.room.clear();
         outgoing.write_payload(&mut self.room);
         let shared: Arc<[u8]> = Arc::from(self.room.as_slice());
-        self.last = Some((outgoing.payload.clone(), outgoing.prefix, Arc::clone(&shared)));
+        if self.kept.len() < MOST_KEPT {
+            let payload = outgoing.payload.clone();
+            self.kept.push(Kept { payload, prefix: outgoing.prefix, shared: Arc::clone(&shared) });
+        }
+        self.next = 0;
         shared
     }
 
     /// Lets go of what is kept.
     pub(crate) fn clear(&mut self) {
-        self.last = None;
+        self.kept.clear();
+        self.next = 0;
     }
 }
+
+impl Kept {
+    fn is_of(&self, outgoing: &Outgoing) -> bool {
+        let is_same =
+            self.payload.as_ptr() == outgoing.payload.as_ptr() && self.payload.len() == outgoing.payload.len();
+        is_same && self.prefix == outgoing.prefix
+    }
+}
+
+/// Payloads of one turn that are kept to be shared.
+const MOST_KEPT: usize = 64;
 
 /// Longest value of one-byte header extensions ([RFC 8285 § 4.2](https://www.rfc-editor.org/rfc/rfc8285#section-4.2)).
 const ONE_BYTE_FORM: usize = 16;

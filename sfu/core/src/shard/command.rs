@@ -7,7 +7,7 @@ use super::{
     Announced, Command, Due, Event, MOST_PUBLISHED, MOST_ROOMS, MOST_SESSIONS, MOST_WISHES, Member, RoomKey, SETUP,
     SessionKey, Shard, ShardError,
 };
-use crate::forward::{TrackConfig, Wish};
+use crate::forward::{Before, TrackConfig, Wish};
 use crate::packet::{Kind, TrackId};
 use crate::session::{Answer, Section, SectionUse, Session};
 
@@ -17,6 +17,8 @@ impl Shard {
     /// # Errors
     /// If it names what does not exist, or there is no room for more. Nothing has changed then.
     pub fn handle_command(&mut self, command: Command, now: Instant) -> Result<(), ShardError> {
+        // What was forwarded until now goes where it was meant to.
+        self.dispatch(now);
         match command {
             Command::Join { session, room } => self.join(session, room, now),
             Command::Offer { session, offer, sdp, tracks } => self.handle_offer(session, offer, &sdp, &tracks, now),
@@ -275,6 +277,8 @@ impl Shard {
                 None => asked.1 += 1,
             }
         }
+        let room_for = member.session.room_for_slots();
+        let asked = (asked.0.min(room_for.0), asked.1.min(room_for.1));
         let has_news = asked != (0, 0) && asked != member.asked;
         member.asked = asked;
         if has_news {
@@ -290,13 +294,11 @@ impl Shard {
         let room_key = member.room;
         let Some(room) = self.rooms.get_mut(&room_key) else { return };
         for (track, wish) in &member.wishes {
-            if member.session.is_seated(*track)
-                && !member.subscribed.contains(track)
-                && room
-                    .forwarder
-                    .subscribe_after(key.sink(), *track, *wish, member.session.last_numbers(*track), now)
-                    .is_ok()
-            {
+            if !member.session.is_seated(*track) || member.subscribed.contains(track) {
+                continue;
+            }
+            let before = Before { numbers: member.session.last_numbers(*track), estimate: member.session.estimate() };
+            if room.forwarder.subscribe_after(key.sink(), *track, *wish, before, now).is_ok() {
                 member.subscribed.insert(*track);
             }
         }
@@ -326,6 +328,7 @@ impl Shard {
     /// A session is over.
     pub(super) fn end(&mut self, key: SessionKey, event: Event, now: Instant) {
         if self.members.contains_key(&key) {
+            self.dispatch(now);
             self.tell(event);
             self.remove(key, now);
         }

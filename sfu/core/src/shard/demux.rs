@@ -63,6 +63,11 @@ impl Demux {
         routes.addresses.push(address);
     }
 
+    /// How many ways are known.
+    pub(super) fn len(&self) -> usize {
+        self.by_ufrag.len() + self.by_address.len() + self.routes.len()
+    }
+
     pub(super) fn remove(&mut self, session: SessionKey) {
         let routes = self.routes.remove(&session).unwrap_or_default();
         for ufrag in &routes.ufrags {

@@ -34,7 +34,7 @@ impl Shard {
 
     /// Hands on what a room's forwarder has to send and to say.
     pub(super) fn settle(&mut self, key: RoomKey, now: Instant) {
-        self.dispatch(now);
+        self.announce_outgoing(now);
         while let Some(event) = self.rooms.get_mut(&key).and_then(|room| room.forwarder.poll_event()) {
             match event {
                 forward::Event::RequestKeyframe { publisher, ssrc } => {
@@ -47,10 +47,13 @@ impl Shard {
                 // The engine has asked already.
                 forward::Event::Nack { .. } => {}
                 forward::Event::Speakers(tracks) => self.tell(Event::Speakers { room: key, tracks }),
-                forward::Event::Wanted { sink, bitrate, is_starved } => {
+                forward::Event::Wanted { sink, bitrate, is_starved, is_stale } => {
                     let session = SessionKey(sink.0);
                     if let Some(member) = self.members.get_mut(&session) {
                         member.session.set_wanted(bitrate, is_starved);
+                        if is_stale {
+                            member.session.estimate_anew();
+                        }
                         self.touch(session, now);
                     }
                 }
@@ -60,28 +63,49 @@ impl Shard {
         self.set_deadline(Due::Room(key), due);
     }
 
-    /// Writes what goes to subscribers. It leaves when they are looked after next.
-    fn dispatch(&mut self, now: Instant) {
+    /// Sees to it that what goes to subscribers is sent. It is gathered until then, so that each session is gone through once for all of it.
+    fn announce_outgoing(&mut self, now: Instant) {
+        if !self.outgoing.is_empty() {
+            self.touched_at.get_or_insert(now);
+        }
+        if self.outgoing.len() >= MOST_OUTGOING {
+            self.dispatch(now);
+        }
+    }
+
+    /// Writes what goes to subscribers, session by session. It leaves when they are looked after next.
+    pub(super) fn dispatch(&mut self, now: Instant) {
         if self.outgoing.is_empty() {
             return;
         }
         let mut outgoing = std::mem::take(&mut self.outgoing);
-        for packet in outgoing.drain(..) {
-            let key = SessionKey(packet.sink.0);
-            let member = self.members.get_mut(&key).filter(|member| member.session.is_open());
-            let is_written = member.is_some_and(|member| {
-                let payload = self.shared.payload(&packet);
-                member.session.write(&packet, payload, now)
-            });
-            if is_written {
-                self.stats.forwarded += 1;
-                self.touch(key, now);
-            } else {
-                self.stats.unsent += 1;
+        // Stable: the packets of a session keep their order.
+        let mut order = std::mem::take(&mut self.order);
+        order.extend(outgoing.iter().zip(0_usize..).map(|(packet, place)| (packet.sink, place)));
+        order.sort_unstable();
+        for packets in order.chunk_by(|(a, _), (b, _)| a == b) {
+            let Some(key) = packets.first().map(|(sink, _)| SessionKey(sink.0)) else { continue };
+            let packets = packets.iter().filter_map(|(_, place)| outgoing.get(*place));
+            let Some(member) = self.members.get_mut(&key).filter(|member| member.session.is_open()) else {
+                self.stats.unsent += u64::try_from(packets.count()).unwrap_or_default();
+                continue;
+            };
+            for packet in packets {
+                if member.session.write(packet, self.shared.payload(packet), now) {
+                    self.stats.forwarded += 1;
+                } else {
+                    self.stats.unsent += 1;
+                }
+            }
+            if !std::mem::replace(&mut member.is_touched, true) {
+                self.touched.push(key);
             }
         }
+        self.touched_at.get_or_insert(now);
         self.shared.clear();
-        self.outgoing = outgoing;
+        outgoing.clear();
+        order.clear();
+        (self.outgoing, self.order) = (outgoing, order);
     }
 
     /// Tells all subscribers what a publisher's clock says.
@@ -113,6 +137,9 @@ fn moment(before: u64, then: Instant, ntp: u64) -> Instant {
     let ahead = ntp.wrapping_sub(before);
     if ahead < 1 << 63 { then + span(ahead) } else { then.checked_sub(span(ahead.wrapping_neg())).unwrap_or(then) }
 }
+
+/// Packets for subscribers that wait to be written.
+const MOST_OUTGOING: usize = 16_384;
 
 /// How far a participant's clock may run away from ours before it counts as set anew.
 const MOST_DRIFT: Duration = Duration::from_secs(5);

@@ -113,7 +113,7 @@ fn a_late_participant_starts_from_the_cache_without_a_keyframe_request() {
     let (_, late) = world.join(ROOM, &[Section::VideoSlot]);
     world.connect();
     world.wish(2, 1);
-    world.run(Duration::from_millis(200));
+    world.run(Duration::from_millis(500));
     let got = world.clients[2].got(late[0]);
     assert!(read_vp8(&got[0].payload).1);
     assert_eq!(got.len(), world.clients[1].got(slot).len());

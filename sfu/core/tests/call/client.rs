@@ -38,6 +38,8 @@ pub(crate) struct Client {
     pub(crate) reports: BTreeMap<Ssrc, SenderInfo>,
     /// Bytes of a packet in each layer.
     pub(crate) sizes: [usize; 3],
+    /// Packets of a keyframe; other frames have two.
+    pub(crate) keyframe_packets: usize,
     streams: HashMap<(Mid, Option<Rid>), Numbers>,
 }
 
@@ -79,6 +81,7 @@ impl Client {
             headers: Vec::new(),
             reports: BTreeMap::new(),
             sizes: [200, 400, 600],
+            keyframe_packets: 2,
             streams: HashMap::new(),
         }
     }
@@ -153,21 +156,23 @@ impl Client {
         self.drain(now);
     }
 
-    /// Publishes one frame of two packets in each layer; a keyframe if one was asked for, or it is the first.
+    /// Publishes one frame in each layer; a keyframe if one was asked for, or it is the first.
     pub(crate) fn send_video(&mut self, mid: Mid, rids: &[Option<&str>], now: Instant) {
         for (size, rid) in self.sizes.into_iter().zip(rids) {
             let rid = rid.map(Rid::from);
             let numbers = self.streams.entry((mid, rid)).or_default();
             let is_key = numbers.frame == 0 || std::mem::take(&mut numbers.wants_keyframe);
-            for is_first in [true, false] {
-                let payload = vp8(numbers.frame, is_first, is_key, size);
+            let packets = if is_key { self.keyframe_packets } else { 2 };
+            for index in 1..=packets {
+                let payload = vp8(numbers.frame, index == 1, is_key, size);
                 let (sequence, time) = (numbers.sequence, (numbers.frame * 3_000) as u32);
                 numbers.sequence += 1;
                 let pt = pt(&self.rtc, Codec::Vp8);
                 let mut api = self.rtc.direct_api();
                 let stream = api.stream_tx_by_mid(mid, rid).unwrap();
-                stream
-                    .write_rtp(RtpWrite::new(pt, sequence.into(), time, now, payload).marker(!is_first).nackable(true));
+                stream.write_rtp(
+                    RtpWrite::new(pt, sequence.into(), time, now, payload).marker(index == packets).nackable(true),
+                );
             }
             numbers.frame += 1;
         }

@@ -23,8 +23,7 @@ struct Call {
 }
 
 impl Call {
-    fn new() -> Self {
-        let mut world = World::new();
+    fn new(mut world: World) -> Self {
         let (_, published) = world.join(ROOM, &[Section::Simulcast, Section::Audio]);
         let slots = [1, 2].map(|index| {
             let (_, slots) = world.join(ROOM, &[Section::VideoSlot, Section::AudioSlot]);
@@ -70,7 +69,7 @@ impl Call {
 
 #[test]
 fn trap_16_who_has_a_narrow_path_keeps_audio_and_a_moving_picture_and_nobody_else_notices() {
-    let mut call = Call::new();
+    let mut call = Call::new(World::new());
     call.talk(5);
     let narrow = call.world.clients[1].address;
     call.world.narrow = Some(Narrow::new(narrow, 300_000, call.world.now));
@@ -111,7 +110,7 @@ fn trap_16_a_single_layer_that_does_not_fit_comes_back_when_it_does() {
 
 #[test]
 fn two_hundred_switches_never_break_a_stream() {
-    let mut call = Call::new();
+    let mut call = Call::new(World::unlimited());
     call.talk(1);
     let before = call.counts(1).0;
     for turn in 0..200_u16 {

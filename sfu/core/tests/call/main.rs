@@ -6,11 +6,14 @@
 #![forbid(unsafe_code)]
 
 mod calls;
+mod churn;
 mod client;
 mod codecs;
 mod congestion;
 mod descriptor;
 mod hostile;
+mod idle;
+mod narrow;
 mod paths;
 mod slots;
 mod sync;

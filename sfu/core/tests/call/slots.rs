@@ -91,3 +91,19 @@ fn a_section_that_sends_no_more_ends_its_track() {
     assert!(world.events.contains(&ShardEvent::Ended { room: ROOM, track: TrackId(1) }));
     assert!(!world.events.contains(&ShardEvent::Ended { room: ROOM, track: TrackId(2) }));
 }
+
+#[test]
+fn no_more_slots_are_asked_for_than_a_frame_of_signaling_has_room_for() {
+    let mut world = World::new();
+    let (watcher, _) = world.join(ROOM, &[Section::VideoSlot]);
+    for _ in 0..4 {
+        world.join(ROOM, &[Section::Video; 30]);
+    }
+    world.connect();
+    (1..=120).for_each(|track| world.wish(watcher, track));
+    let asked = world.events.iter().rev().find_map(|event| match event {
+        ShardEvent::NeedSlots { session, audio, video } if *session == key(watcher) => Some((*audio, *video)),
+        _ => None,
+    });
+    assert_eq!(asked, Some((0, 79)), "with the one that is there 80");
+}

@@ -43,7 +43,7 @@ fn trap_06_layers_are_found_though_the_first_packets_are_lost() {
     world.loss = 300;
     world.publish(0, published[0], &LAYERS, 25);
     world.loss = 0;
-    world.publish(0, published[0], &LAYERS, 100);
+    world.publish(0, published[0], &LAYERS, 750);
     let layers = [200, 400, 600].map(|size| {
         let got = world.clients[1].got(slots[0]);
         got.iter().rev().take(20).filter(|packet| packet.payload.len() == size).count()

@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) loss: u64,
     /// A narrow way to one participant.
     pub(crate) narrow: Option<Narrow>,
+    /// An address, and the bytes of payload that were sent there.
+    pub(crate) watched: Option<(SocketAddr, usize)>,
     /// Nothing gets to or from here.
     pub(crate) cut: Option<SocketAddr>,
     /// A participant's address, and the one that the network has put in its place.
@@ -35,26 +37,39 @@ pub(crate) struct World {
     next_track: u64,
     /// Datagrams that the shard sent.
     pub(crate) sent: usize,
+    /// Datagrams that found the queue before the narrow way full.
+    pub(crate) dropped: usize,
     server: SocketAddr,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with(Shard::new)
+    }
+
+    /// Without congestion control.
+    pub(crate) fn unlimited() -> Self {
+        Self::with(Shard::without_congestion_control)
+    }
+
+    fn with(shard: impl FnOnce(ShardConfig) -> Shard) -> Self {
         let server: SocketAddr = "192.0.2.1:3478".parse().unwrap();
         let certificate = Certificate::generate().unwrap();
         Self {
-            shard: Shard::new(ShardConfig { certificate, addresses: vec![server], worker: 3 }),
+            shard: shard(ShardConfig { certificate, addresses: vec![server], worker: 3 }),
             now: Instant::now(),
             clients: Vec::new(),
             events: Vec::new(),
             flying: Vec::new(),
             loss: 0,
             narrow: None,
+            watched: None,
             cut: None,
             moved: None,
             seed: 7,
             next_track: 0,
             sent: 0,
+            dropped: 0,
             server,
         }
     }
@@ -136,6 +151,17 @@ impl World {
         panic!("not connected: {:?} {:?}", self.shard.stats(), self.events);
     }
 
+    /// One of them connects.
+    pub(crate) fn connect_one(&mut self, index: usize) {
+        for _ in 0..100 {
+            if self.clients[index].is_connected {
+                return;
+            }
+            self.run(Duration::from_millis(50));
+        }
+        panic!("not connected: {:?}", self.shard.stats());
+    }
+
     /// `seconds` of video at 25 frames per second and of audio, from one participant.
     pub(crate) fn publish(&mut self, index: usize, mid: Mid, rids: &[Option<&str>], frames: usize) {
         for _ in 0..frames {
@@ -175,6 +201,7 @@ impl World {
         }
         if self.shard.poll_timeout().is_some_and(|at| at <= now) {
             self.shard.handle_timeout(now);
+            self.collect();
             assert!(self.shard.poll_timeout().is_none_or(|at| at > now), "due again at once");
         }
         for client in self.clients.iter_mut().filter(|client| client.rtc.is_alive() && client.due <= now) {
@@ -205,6 +232,9 @@ impl World {
             if self.cut.is_some_and(|cut| cut == from || cut == to) {
                 continue;
             }
+            if let Some((_, sum)) = self.watched.as_mut().filter(|(address, _)| *address == to) {
+                *sum += bytes.len();
+            }
             let is_media = bytes.first().is_some_and(|first| (128..192).contains(first));
             if is_media && self.random() % 1_000 < self.loss {
                 continue;
@@ -213,6 +243,7 @@ impl World {
                 Some(narrow) => narrow.pass(bytes.len(), self.now),
                 None => Some(self.now),
             };
+            self.dropped += usize::from(arrives.is_none());
             self.flying.extend(arrives.map(|at| (at + DELAY, from, to, bytes)));
         }
         while let Some(event) = self.shard.poll_event() {
@@ -245,7 +276,7 @@ impl Narrow {
     }
 }
 
-const LONGEST_QUEUE: Duration = Duration::from_millis(300);
+const LONGEST_QUEUE: Duration = Duration::from_millis(500);
 const IP_AND_UDP: usize = 28;
 
 pub(crate) const fn key(index: usize) -> SessionKey {

@@ -24,7 +24,8 @@ struct Batch {
     came: Notify,
 }
 
-/// One thread for all sockets, one for the file; a commit at once when none was lately, or 5 ms after the last one began.
+/// One thread for all sockets, one for the file; a commit at once when none was lately, or 12 ms after the last one
+/// began, as the server does it.
 pub(crate) async fn serve(folder: &Path) -> Outcome<()> {
     let file = OpenOptions::new().append(true).create(true).open(folder.join("log"))?;
     LocalSet::new().run_until(accept(file)).await
@@ -92,4 +93,4 @@ fn write(mut file: File, batches: &mpsc::Receiver<Vec<u8>>, done: &Notify) -> st
     Ok(())
 }
 
-const INTERVAL: Duration = Duration::from_millis(5);
+const INTERVAL: Duration = Duration::from_millis(12);

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::format::Codec;
@@ -12,6 +12,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpWrite;
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
+use crate::arrival;
 use crate::{DATAGRAM, Outcome};
 
 pub(crate) struct Client {
@@ -24,6 +25,8 @@ pub(crate) struct Client {
     pub(crate) due: Instant,
     pub(crate) is_connected: bool,
     pub(crate) received: u64,
+    /// The latest moment that the engine was told.
+    now: Instant,
     published: u64,
     wants_keyframe: bool,
     /// Datagrams that leave together, and how long each is.
@@ -37,6 +40,7 @@ impl Client {
         socket.connect(server)?;
         socket.set_nonblocking(true)?;
         socket2::SockRef::from(&socket).set_recv_buffer_size(BUFFER)?;
+        arrival::stamp(&socket)?;
         let (address, now) = (socket.local_addr()?, Instant::now());
         let mut rtc = Rtc::builder().set_rtp_mode(true).build(now);
         rtc.add_local_candidate(Candidate::host(address, "udp")?);
@@ -54,6 +58,7 @@ impl Client {
             due: now,
             is_connected: false,
             received: 0,
+            now,
             published: 0,
             wants_keyframe: true,
             burst: Vec::new(),
@@ -68,23 +73,27 @@ impl Client {
         self.drain(Instant::now())
     }
 
-    /// Takes what has arrived.
+    /// Takes what has arrived. Its time is the kernel's: this thread looks after hundreds of participants, and must not look like a slow path.
     pub(crate) fn receive(&mut self) -> Outcome<()> {
         let mut room = [0; 2_048];
+        let (now, wall, server) = (Instant::now(), SystemTime::now(), self.socket.peer_addr()?);
         loop {
-            let length = match self.socket.recv(&mut room) {
-                Ok(length) => length,
+            let (length, at) = match arrival::receive(&self.socket, &mut room) {
+                Ok(arrived) => arrived,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
-            let (now, server) = (Instant::now(), self.socket.peer_addr()?);
+            let age = at.and_then(|at| wall.duration_since(at).ok()).unwrap_or_default();
+            self.now = self.now.max(now.checked_sub(age).unwrap_or(now));
             let bytes = room.get(..length).unwrap_or_default();
-            self.rtc.handle_input(Input::Receive(now, Receive::new(Protocol::Udp, server, self.address, bytes)?))?;
-            self.drain(now)?;
+            let receive = Receive::new(Protocol::Udp, server, self.address, bytes)?;
+            self.rtc.handle_input(Input::Receive(self.now, receive))?;
+            self.drain(self.now)?;
         }
     }
 
     pub(crate) fn tick(&mut self, now: Instant) -> Outcome<()> {
+        self.now = self.now.max(now);
         self.rtc.handle_input(Input::Timeout(now))?;
         self.drain(now)
     }

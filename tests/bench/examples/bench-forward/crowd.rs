@@ -22,6 +22,8 @@ pub(crate) fn measure(is_paced: bool, subscribers: usize, burst: usize) -> Outco
     for session in 1..=subscribers {
         let session = SessionKey(u64::try_from(session)?);
         crowd.order(Command::Wish { session, track: TRACK, wish: Some(Wish::default()) })?;
+        // One after the other: each path is probed at first, and hundreds of probes at once would measure this machine.
+        crowd.publish(burst_pause(burst)?, burst)?;
     }
     crowd.publish(WARM_UP, burst)?;
     let before = (crowd.read()?, crowd.received());
@@ -55,6 +57,7 @@ fn report(before: &Meter, after: &Meter, (received, time, subscribers): (u64, Du
     println!("run-length {:.2}", (after.sent - before.sent) as f64 / (after.runs - before.runs).max(1) as f64);
     println!("sent-share {:.3}", (after.sent - before.sent) as f64 / forwarded);
     println!("forwarded-share {:.3}", forwarded / published);
+    println!("feedback-share {:.3}", (after.datagrams - before.datagrams) as f64 / forwarded);
     println!("received-share {:.3}", received as f64 / forwarded);
     println!("share-of-core {:.3}", (after.cpu - before.cpu).as_secs_f64() / time.as_secs_f64());
 }
@@ -139,7 +142,7 @@ impl Crowd {
 
     /// The first participant publishes for so long.
     fn publish(&mut self, time: Duration, burst: usize) -> Outcome<()> {
-        let pause = Duration::from_secs(1) * u32::try_from(burst)? / PACE;
+        let pause = burst_pause(burst)?;
         let start = Instant::now();
         let mut next = start;
         while next < start + time {
@@ -179,12 +182,17 @@ impl Crowd {
     }
 }
 
+/// From one burst to the next.
+fn burst_pause(burst: usize) -> Outcome<Duration> {
+    Ok(Duration::from_secs(1) * u32::try_from(burst)? / PACE)
+}
+
 const TRACK: TrackId = TrackId(1);
 
 /// Until the paths have been measured.
-const WARM_UP: Duration = Duration::from_secs(5);
-const MEASURED: Duration = Duration::from_secs(5);
-const WATCHING: Duration = Duration::from_secs(3);
+const WARM_UP: Duration = Duration::from_secs(4);
+const MEASURED: Duration = Duration::from_secs(4);
+const WATCHING: Duration = Duration::from_secs(2);
 
 /// Allocations that are looked at.
 const WATCHED: u32 = 500;

@@ -28,6 +28,8 @@ pub(crate) struct Meter {
     pub(crate) allocations: u64,
     /// Packets written for subscribers.
     pub(crate) forwarded: u64,
+    /// Datagrams from participants.
+    pub(crate) datagrams: u64,
     /// Of the allocations that were looked at, those of our own code, and the others.
     pub(crate) watched: (usize, usize),
     /// Media datagrams, and the runs that they left in.
@@ -69,6 +71,7 @@ impl Metered {
             cpu: thread_time(),
             allocations: allocations::count(),
             forwarded: self.shard.stats().forwarded,
+            datagrams: self.shard.stats().datagrams,
             watched: allocations::seen(),
             sent: self.sent,
             runs: self.runs,

@@ -42,7 +42,7 @@ pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
     report.note(
         "append: 100 documents, one connection each, 50 updates/s each, spread evenly; ours through /hocuspocus, where each \
          update is acknowledged by a SyncStatus after its commit. The rivals keep nothing on disk: Hocuspocus acknowledges \
-         from memory, y-websocket echoes. The floor appends to a file, with one fdatasync for all that came in 5 ms, and \
+         from memory, y-websocket echoes. The floor appends to a file, with one fdatasync for all that came in 12 ms, and \
          acknowledges. Server CPU of 10 s, median of 3 rounds in turn.",
     );
     Ok(())
