@@ -40,10 +40,21 @@ export async function expectWay(page: Page, way: 'server' | { others: number }):
   await expect.poll(ways).toEqual(wanted);
 }
 
-/** Media sections of the page's connection to the server. */
-export function sections(page: Page): Promise<number> {
+/** How large the description of the page's connection to the server is. */
+export interface Size {
+  /** Media sections. */
+  readonly sections: number;
+  /** Of the server's answer, in bytes for each section. */
+  readonly sectionBytes: number;
+}
+
+/** How large the connection of `page` to the server has become. */
+export function sizeOf(page: Page): Promise<Size> {
   return page.evaluate(() => {
     const [open] = window.connections.filter(({ connectionState }) => connectionState === 'connected');
-    return open?.localDescription?.sdp.match(/^m=(audio|video) /gm)?.length ?? 0;
+    const count = (sdp = '', kinds = /^m=(audio|video) /gm): number => sdp.match(kinds)?.length ?? 0;
+    const answer = open?.remoteDescription?.sdp;
+    const sections = Math.max(count(open?.localDescription?.sdp), count(answer));
+    return { sections, sectionBytes: (answer ?? '').length / Math.max(1, count(answer, /^m=/gm)) };
   });
 }

@@ -30,18 +30,33 @@ const PEOPLE: readonly { name: string; sent: Synthetic }[] = [
 export const SCREEN: Synthetic = { width: 640, height: 360, rate: 15, colour: [40, 200, 200], hertz: 1300 };
 
 /** Opens a page of the person of this number (0 to 4), who is not in any room yet. */
-export async function openMember(pages: Pages, browser: Browser, number: number, more: Partial<Synthetic> = {}) {
+export async function openMember(
+  pages: Pages,
+  browser: Browser,
+  number: number,
+  more: Partial<Synthetic> = {},
+  options: Parameters<Pages['open']>[1] = {},
+) {
   const { name, sent } = PEOPLE[number]!;
-  const member: Member = { page: await pages.open(browser), name, sent: { ...sent, ...more } };
+  const member: Member = { page: await pages.open(browser, options), name, sent: { ...sent, ...more } };
   await useSyntheticMedia(member.page, member.sent, SCREEN);
   await watchConnections(member.page);
   return member;
 }
 
 /** Opens so many pages, of which each joins the room. */
-export async function gather(pages: Pages, browser: Browser, server: Server, room: string, count: number) {
+export async function gather(
+  pages: Pages,
+  browser: Browser,
+  server: Server,
+  room: string,
+  count: number,
+  options: Parameters<Pages['open']>[1] = {},
+) {
   const members: Member[] = [];
-  for (let number = 0; number < count; number += 1) members.push(await openMember(pages, browser, number));
+  for (let number = 0; number < count; number += 1) {
+    members.push(await openMember(pages, browser, number, {}, options));
+  }
   for (const { page, name } of members) await join(page, server, room, name);
   return members;
 }

@@ -1,28 +1,8 @@
-import type { Locator, Page } from '@playwright/test';
 import { expect, freshRoom, join, test } from './fixtures.js';
 import { throttle } from './network.js';
+import { note, text, write } from './note-page.js';
 import { Server } from './server.js';
 import { expectFrames } from './synthetic-media.js';
-
-function note(page: Page): Locator {
-  return page.getByRole('textbox', { name: 'Note', exact: true });
-}
-
-/** What the note says, without the cursors drawn into it. */
-function text(page: Page): Promise<string | null> {
-  return note(page).evaluate((element) => {
-    const copy = element.cloneNode(true) as HTMLElement;
-    for (const cursor of copy.querySelectorAll('.cm-ySelectionCaret')) cursor.remove();
-    return copy.textContent;
-  });
-}
-
-/** Writes at the end of the note. */
-async function write(page: Page, text: string): Promise<void> {
-  await note(page).click();
-  await page.keyboard.press('ControlOrMeta+End');
-  await page.keyboard.type(text);
-}
 
 for (const second of ['chromium', 'firefoxEsr'] as const) {
   test(`what one writes the other reads, with ${second}`, async ({ server, chromium, firefoxEsr, pages }) => {

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Page } from '@playwright/test';
 import { expect, freshRoom, join, test } from './fixtures.js';
+import { gather, openPeople, tile, type Member } from './gathering.js';
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
@@ -39,6 +40,51 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await expectAccessible(page);
   });
 }
+
+test('a call of five is accessible with its panels, and everybody can be reached on a phone', async ({
+  server,
+  chromium,
+  pages,
+}) => {
+  test.setTimeout(480_000);
+  // The page's own policy would keep axe out.
+  const members = await gather(pages, chromium, server, freshRoom(), 5, { bypassCSP: true });
+  const [{ page }, bob] = members as [Member, Member];
+  await expectAccessible(page);
+  await openPeople(page);
+  await expectAccessible(page);
+  await page.getByRole('button', { name: /^Chat/ }).click();
+  await page.getByRole('textbox', { name: /message/i }).fill('Read https://example.org');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('link', { name: 'https://example.org' })).toBeVisible();
+  await expectAccessible(page);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.getByRole('button', { name: /^Note/ }).click();
+  await bob.page.getByRole('button', { name: 'Share screen' }).click();
+  await expect(tile(page, "Bob's screen")).toBeVisible();
+  await expectAccessible(page);
+  // Beside the note there is room for two of five at a time.
+  const left = new Set(['Bob', 'Cyd', 'Dee', 'Eve']);
+  await expect(async () => {
+    for (const name of left) if (await tile(page, name).isVisible()) left.delete(name);
+    if (left.size > 0) await page.getByRole('button', { name: /^\+\d more/ }).click();
+    expect([...left]).toEqual([]);
+  }).toPass();
+  for (const [width, height] of [
+    [390, 844],
+    [844, 390],
+  ] as const) {
+    await page.setViewportSize({ width, height });
+    await openPeople(page);
+    await expect(page.locator('.person').first()).toBeInViewport();
+    await expectAccessible(page);
+    await page
+      .getByRole('button', { name: /people/i })
+      .first()
+      .click();
+    await expectAccessible(page);
+  }
+});
 
 test('from the landing page into a call by a new room and by its link', async ({ server, chromium, pages }) => {
   const ada = await pages.open(chromium);

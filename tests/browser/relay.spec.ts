@@ -56,10 +56,7 @@ test('a call goes through the relay over TLS', async ({ startServer, pages }) =>
   const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert];
   execFileSync('openssl', [...request, ...names], { stdio: 'ignore' });
   const tls = { STOA_TLS_CERT: cert, STOA_TLS_KEY: key, STOA_RELAY_TLS_LISTEN: '127.0.0.1:0' };
-  const [server, chromium] = [
-    await startServer(tls),
-    await launchChromium('granted', ['--ignore-certificate-errors']),
-  ];
+  const [server, chromium] = [await startServer(tls), await launchChromium('granted', ['--ignore-certificate-errors'])];
   const room = freshRoom();
   const ada = await pages.open(chromium);
   const bob = await pages.open(chromium);

@@ -1,5 +1,5 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -27,8 +27,9 @@ export class Server {
 
   private static async launch(folder: string, environment: Record<string, string>): Promise<Server> {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('STOA_'));
+    const listen = environment['STOA_LISTEN'] ?? '127.0.0.1:0';
     // Media needs an address that is not loopback in Firefox; the port answers STUN and nothing else.
-    const child = spawn(BINARY, ['--listen', '127.0.0.1:0', '--udp', '0.0.0.0:0', '--data', join(folder, 'data')], {
+    const child = spawn(BINARY, ['--listen', listen, '--udp', '0.0.0.0:0', '--data', join(folder, 'data')], {
       env: { ...Object.fromEntries(inherited), ...environment },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
@@ -39,6 +40,18 @@ export class Server {
       if (url !== undefined) return new Server(child, folder, url);
     }
     throw new Error('the server ended before it was ready');
+  }
+
+  /** Memory that it holds, in bytes. */
+  memory(): number {
+    const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.process.pid}/status`, 'utf8'))?.[1];
+    return Number(kilobytes) * 1024;
+  }
+
+  /** The value of a metric. */
+  async metric(name: string): Promise<number> {
+    const text = await (await fetch(`${this.url}/metrics`)).text();
+    return Number(new RegExp(`^${name} (\\S+)`, 'm').exec(text)?.[1]);
   }
 
   /** Signs an access token; `options` are those of `stoa token`. */

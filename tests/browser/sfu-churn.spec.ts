@@ -1,5 +1,5 @@
-import type { Browser } from '@playwright/test';
-import { expectWay, sections } from './connections.js';
+import type { Browser, Page } from '@playwright/test';
+import { expectWay, sizeOf } from './connections.js';
 import { expect, freshRoom, join, test, type Pages } from './fixtures.js';
 import { expectPeople, openMember, type Member } from './gathering.js';
 import { expectAllReceived } from './received.js';
@@ -11,6 +11,9 @@ const SEED = Number(process.env['STOA_CHURN_SEED'] ?? 7);
 const PEOPLE = 5;
 /** Own microphone and camera, both of each of four others, and one of each kind that another may need meanwhile. */
 const MOST_SECTIONS = 2 + 2 * (PEOPLE - 1) + 2;
+/** What memory may grow by, in bytes. Both give back late; what is lost at every step shows in a long run. */
+const SERVER_GROWTH = 48 * 2 ** 20;
+const PAGE_GROWTH = 12 * 2 ** 20;
 
 /** The same row of numbers from 0 to 1 for the same seed (mulberry32). */
 function randomFrom(seed: number): () => number {
@@ -75,15 +78,26 @@ class Churn {
   }
 }
 
+/** Memory that the page's scripts hold, in bytes. */
+async function heapOf(page: Page): Promise<number> {
+  const session = await page.context().newCDPSession(page);
+  await session.send('HeapProfiler.collectGarbage');
+  const { usedSize } = await session.send('Runtime.getHeapUsage');
+  await session.detach();
+  return usedSize;
+}
+
 test('people come and go, and those who stay see and hear each other', async ({ startServer, chromium, pages }) => {
-  test.setTimeout(60_000 + STEPS * 15_000);
+  test.setTimeout(240_000 + STEPS * 15_000);
   const server = await startServer({ STOA_ROOMS_MESH_MAX: '1' });
   const churn = new Churn(pages, chromium, server, freshRoom(), randomFrom(SEED));
   for (const number of [0, 1, 2]) await churn.come(number);
   const survivor = churn.present.get(0)!;
+  await expectAllReceived([...churn.present.values()]);
+  const before = { size: await sizeOf(survivor.page), memory: server.memory(), heap: await heapOf(survivor.page) };
   for (let step = 0; step < STEPS; step += 1) {
     await churn.step();
-    expect(await sections(survivor.page)).toBeLessThanOrEqual(MOST_SECTIONS);
+    expect((await sizeOf(survivor.page)).sections).toBeLessThanOrEqual(MOST_SECTIONS);
   }
   for (const number of [1, 2]) if (!churn.present.has(number)) await churn.come(number);
   await churn.settle();
@@ -97,5 +111,11 @@ test('people come and go, and those who stay see and hear each other', async ({ 
     await expectWay(page, 'server');
   }
   await expectAllReceived(members);
-  expect(await sections(survivor.page)).toBeLessThanOrEqual(MOST_SECTIONS);
+  const after = { size: await sizeOf(survivor.page), memory: server.memory(), heap: await heapOf(survivor.page) };
+  test.info().annotations.push({ type: 'sizes', description: JSON.stringify({ before, after, steps: STEPS }) });
+  expect(after.size.sections).toBeLessThanOrEqual(MOST_SECTIONS);
+  expect(after.size.sectionBytes).toBeLessThan(1.2 * before.size.sectionBytes);
+  expect(after.memory - before.memory).toBeLessThan(SERVER_GROWTH);
+  expect(after.heap - before.heap).toBeLessThan(PAGE_GROWTH);
+  await expect.poll(() => server.metric('stoa_sfu_sessions')).toBe(members.length);
 });

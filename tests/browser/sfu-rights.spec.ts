@@ -94,6 +94,13 @@ test('who may not publish is not seen, and who may not subscribe sees nobody', a
   await expectReceived(bob.page, 'Ada', ada.sent);
   await expectReceived(bob.page, 'Cyd', cyd.sent);
   await expect(tile(ada.page, 'Bob').getByText(/camera (is )?off/i)).toBeAttached();
+  // What cannot be sent is shown as off, with the reason, and cannot be switched on.
+  for (const words of [/^Microphone: .* may not send sound/, /^Camera: .* may not send a picture/]) {
+    await expect(bob.page.getByRole('button', { name: words })).toHaveAttribute('aria-disabled', 'true');
+  }
+  await bob.page.locator('body').press('m');
+  await expect(tile(bob.page, 'Bob (you)').getByText(/microphone off/i)).toBeAttached();
+  await expect(cyd.page.getByText(/may not see or hear the others/)).toBeVisible();
   const adas = await receivedBytes(ada.page);
   expect(adas).toBeGreaterThan(10_000);
   expect(await receivedBytes(cyd.page)).toBe(0);

@@ -11,8 +11,8 @@ export interface Synthetic {
   height?: number;
   /** Frames per second; 30 if absent. */
   rate?: number;
-  /** Whether stripes of the picture are noise, which takes all the bits that there are. */
-  noise?: boolean;
+  /** Whether the picture flashes white once a second, and the tone is heard only meanwhile. */
+  beats?: boolean;
 }
 
 /** Replaces getUserMedia before the page's own scripts run, and getDisplayMedia if `screen` says what is on it. */
@@ -22,27 +22,24 @@ export async function useSyntheticMedia(page: Page, synthetic: Synthetic, screen
 
 /** Runs in the page. The lower half of the picture counts frames in eight squares. */
 function replaceDevices({ synthetic, screen }: { synthetic: Synthetic; screen: Synthetic | undefined }): void {
-  const video = ({ colour, width = 640, height = 360, rate = 30, noise = false }: Synthetic): MediaStreamTrack => {
+  const gains: GainNode[] = [];
+  const video = ({ colour, width = 640, height = 360, rate = 30, beats = false }: Synthetic): MediaStreamTrack => {
     const canvas = document.createElement('canvas');
     Object.assign(canvas, { width, height });
     const context = canvas.getContext('2d')!;
-    let frame = 0;
-    const stripe = new ImageData(width, height / 6);
-    const drawNoise = (): void => {
-      const pixels = new Uint32Array(stripe.data.buffer);
-      for (let index = 0; index < pixels.length; index += 1) pixels[index] = 0xff000000 | (Math.random() * 0xffffff);
-      // Away from where the colour and the counter are looked for.
-      for (const y of [0, (height * 5) / 6]) context.putImageData(stripe, 0, y);
-    };
+    // Whoever goes on after a reload, or with the camera off and on, counts on from about there.
+    let frame = Math.floor((Date.now() * rate) / 1000) % 256;
     setInterval(() => {
       frame = (frame + 1) % 256;
-      context.fillStyle = `rgb(${colour.join(',')})`;
+      const isBeat = beats && Date.now() % 1000 < 200;
+      // In the same moment.
+      if (beats) for (const { gain } of gains) gain.value = isBeat ? 0.5 : 0;
+      context.fillStyle = isBeat ? 'white' : `rgb(${colour.join(',')})`;
       context.fillRect(0, 0, width, height / 2);
       for (let bit = 0; bit < 8; bit += 1) {
         context.fillStyle = (frame >> bit) & 1 ? 'white' : 'black';
         context.fillRect((bit * width) / 8, height / 2, width / 8, height / 2);
       }
-      if (noise) drawNoise();
     }, 1000 / rate);
     return canvas.captureStream(rate).getVideoTracks()[0]!;
   };
@@ -50,7 +47,9 @@ function replaceDevices({ synthetic, screen }: { synthetic: Synthetic; screen: S
     const context = new AudioContext();
     const oscillator = new OscillatorNode(context, { frequency: hertz });
     const destination = context.createMediaStreamDestination();
-    oscillator.connect(new GainNode(context, { gain: 0.5 })).connect(destination);
+    const gain = new GainNode(context, { gain: 0.5 });
+    gains.push(gain);
+    oscillator.connect(gain).connect(destination);
     oscillator.start();
     return destination.stream.getAudioTracks()[0]!;
   };
@@ -101,8 +100,8 @@ export async function watch(page: Page, name: string, frames = 30): Promise<Seen
       .connect(analyser);
     const bins = new Float32Array(analyser.frequencyBinCount);
     let hertz = 0;
-    // The analyser needs a full window of sound before its strongest bin means anything.
-    for (let turn = 0; turn < 60 && hertz === 0; turn += 1) {
+    // The analyser needs a full window of sound before its strongest bin means anything. A busy machine has gaps.
+    for (let turn = 0; turn < 240 && hertz === 0; turn += 1) {
       await new Promise((resolve) => requestAnimationFrame(resolve));
       analyser.getFloatFrequencyData(bins);
       const strongest = bins.indexOf(Math.max(...bins));
@@ -111,6 +110,49 @@ export async function watch(page: Page, name: string, frames = 30): Promise<Seen
     await audio.close();
     return { colour, counters, hertz };
   }, frames);
+}
+
+/**
+ * How much later than the flashes of `name` (see `beats`) the beeps are heard in `page`, in milliseconds: the middle one
+ * of so many.
+ */
+export async function beepsAfterFlashes(page: Page, name: string, count = 7): Promise<number> {
+  const video = page.getByRole('group', { name, exact: true }).locator('video');
+  return video.evaluate(async (element: HTMLVideoElement, count: number) => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 16, height: 16 });
+    const context = canvas.getContext('2d', { willReadFrequently: true })!;
+    const audio = new AudioContext();
+    const analyser = new AnalyserNode(audio, { fftSize: 256 });
+    audio
+      .createMediaStreamSource(new MediaStream((element.srcObject as MediaStream).getAudioTracks()))
+      .connect(analyser);
+    const samples = new Float32Array(analyser.fftSize);
+    const beeps: number[] = [];
+    const flashes: number[] = [];
+    let [isHeard, isSeen] = [true, true];
+    const listening = setInterval(() => {
+      analyser.getFloatTimeDomainData(samples);
+      const was = isHeard;
+      isHeard = samples.some((sample) => Math.abs(sample) > 0.1);
+      if (isHeard && !was) beeps.push(performance.now());
+    }, 5);
+    while (flashes.length <= count) {
+      const shown = await new Promise<number>((resolve) =>
+        element.requestVideoFrameCallback((_, { expectedDisplayTime }) => resolve(expectedDisplayTime)),
+      );
+      context.drawImage(element, 0, 0, 16, 16);
+      const was = isSeen;
+      isSeen = [...context.getImageData(8, 4, 1, 1).data].every((value) => value > 190);
+      if (isSeen && !was) flashes.push(shown);
+    }
+    clearInterval(listening);
+    await audio.close();
+    const nearest = (flash: number): number =>
+      beeps.map((beep) => beep - flash).sort((a, b) => Math.abs(a) - Math.abs(b))[0] ?? NaN;
+    // The last beep may be yet to come.
+    const apart = flashes.slice(0, -1).map(nearest);
+    return apart.sort((a, b) => a - b)[Math.floor(apart.length / 2)]!;
+  }, count);
 }
 
 /** Waits until `page` has displayed this many further frames of `name`. */

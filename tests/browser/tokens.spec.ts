@@ -41,6 +41,18 @@ test('tokens decide who enters, sees, speaks and writes', async ({ startServer, 
   await ada.getByRole('textbox', { name: 'Your name' }).fill('Ada');
   await ada.getByRole('button', { name: 'Join', exact: true }).click();
   await expect(ada.getByRole('heading', { name: /needs an access link/i })).toBeVisible();
+  for (const [options, change, words] of [
+    [[], 'x', /access link is not good/i],
+    [['--expires-in', '1s'], '', /access has expired/i],
+  ] as const) {
+    const token = server.token(KEY, '--identity', 'ada', '--room', room, ...options);
+    await ada.goto('about:blank');
+    await ada.goto(`${server.url}/r/${room}#token=${token}${change}`);
+    await ada.getByRole('textbox', { name: 'Your name' }).fill('Ada');
+    await ada.getByRole('button', { name: 'Join', exact: true }).click();
+    // Some seconds of leeway let one in who is sent out again.
+    await expect(ada.getByRole('heading', { name: words })).toBeVisible();
+  }
   await ada.goto('about:blank');
   await joinWith(ada, server, room, 'Ada', server.token(KEY, '--identity', 'ada', '--room', room));
   // Wilma may send, but neither receive media nor change the note.

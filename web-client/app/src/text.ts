@@ -117,11 +117,18 @@ function tooManyTries(seconds: number | null): Problem {
   };
 }
 
-/** An access link that was good once. */
-const accessExpired: Problem = {
-  title: 'Your access has expired',
-  why: 'The server does not accept your access link: it is too old, or incomplete.',
-  fix: 'Ask for a new link to this room.',
+/** Access links that the server does not accept. */
+const badAccess: Record<'ended' | 'other', Problem> = {
+  ended: {
+    title: 'Your access has expired',
+    why: 'Your access link was good for a certain time, which is over.',
+    fix: 'Ask for a new link to this room.',
+  },
+  other: {
+    title: 'Your access link is not good',
+    why: 'The server does not accept it: it is incomplete, was changed, or belongs to another server.',
+    fix: 'Open the complete link that you were given, or ask for a new one.',
+  },
 };
 
 const roomProblems: Record<StoaErrorCode, Problem> = {
@@ -376,6 +383,10 @@ export const text = {
         : `${by ?? 'A moderator'} switched off your ${what}. You can switch it on again.`,
     mayNotSend: (what: readonly string[]) =>
       `You take part as a listener: in this room you may not send ${what.join(' or ')}.`,
+    mayNotReceive: 'In this room you may not see or hear the others.',
+    mayNotSpeak: 'Microphone: in this room you may not send sound',
+    mayNotBeSeen: 'Camera: in this room you may not send a picture',
+    notYet: (what: readonly string[]) => `The others get ${what.join(' and ')} from you only when it is back.`,
     sound: 'sound',
     picture: 'a picture',
     dismiss: 'Dismiss',
@@ -399,6 +410,7 @@ export const text = {
     pinned: 'Pinned',
     pin: (name: string): Named => ['Pin ', name, ''],
     unpin: (name: string): Named => ['Unpin ', name, ''],
+    more: (count: number) => `+${count} more: show them`,
     pages: 'Pages of people',
     page: (page: number, pages: number) => `Page ${page} of ${pages}`,
     pageBefore: 'Previous page',
@@ -460,7 +472,7 @@ export const text = {
 
   problem: roomProblems,
   tooManyTries,
-  accessExpired,
+  badAccess,
 
   note: {
     open: 'Note',

@@ -78,10 +78,11 @@ describe('the layout', () => {
     for (const stage of STAGES) {
       for (let tiles = 1; tiles <= 60; tiles += 1) {
         for (const hasLarge of [false, true]) {
-          const { boxes, pager, large } = layOut(stage, tiles, hasLarge, GAP);
+          const { boxes, pager, more, large } = layOut(stage, tiles, hasLarge, GAP);
           expect(large !== null).toBe(hasLarge);
-          if (pager === null && stage.height >= 200) expect(boxes).toHaveLength(tiles);
-          else expect(boxes.length).toBeLessThanOrEqual(tiles);
+          expect(boxes.length).toBeLessThanOrEqual(tiles);
+          expect([pager, more].filter((way) => way !== null)).toHaveLength(boxes.length < tiles ? 1 : 0);
+          expect(more === null || isOn(stage, more)).toBe(true);
         }
       }
     }

@@ -90,13 +90,14 @@ describe('with too few places', () => {
     expect(room.seat({ speakers: ['p6'] })).toEqual(['me', 'p1', 'p2']);
   });
 
-  it('turns pages, and shows a speaker on whichever is open', () => {
+  it('turns pages, and leaves a further page to those who are silent', () => {
     const room = new Room();
     expect(room.pages({ others: names(6), places: 3 })).toEqual({ page: 0, pages: 3 });
     expect(room.seat({ page: 1 })).toEqual(['p3', 'p4', 'p5']);
     expect(room.seat({ speakers: ['p4'] })).toEqual(['p3', 'p4', 'p5']);
-    expect(room.seat({ speakers: ['p1'] })).toEqual(['p3', 'p4', 'p1']);
-    expect(room.seat({ speakers: [], page: 0 })).toEqual(['me', 'p5', 'p2']);
+    expect(room.seat({ speakers: ['p1', 'p6'] })).toEqual(['p3', 'p4', 'p5']);
+    expect(room.seat({ page: 0 })).toEqual(['me', 'p1', 'p6']);
+    expect(room.seat({ speakers: [], page: 2 })).toEqual(['p2']);
     expect(room.pages({ page: 9 })).toEqual({ page: 2, pages: 3 });
     expect(room.pages({ others: names(2) })).toEqual({ page: 0, pages: 1 });
   });

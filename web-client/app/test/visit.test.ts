@@ -119,7 +119,7 @@ const settle = async (): Promise<void> => {
 
 const error = (): StoaError => new StoaError('room_full', 'full');
 
-const trouble = (code: StoaErrorCode) => ({ code, waitMs: null, hadToken: false });
+const trouble = (code: StoaErrorCode) => ({ code, waitMs: null, token: 'none' });
 
 describe('a visit', () => {
   it('goes from the lobby into the call and out again with every device closed', async () => {
@@ -300,7 +300,7 @@ describe('a reload during a call', () => {
     await settle();
     world.joins[0]?.refuse(new StoaError('rate_limited', 'slow down', 4000));
     await settle();
-    const problem = { code: 'rate_limited', waitMs: 4000, hadToken: false };
+    const problem = { code: 'rate_limited', waitMs: 4000, token: 'none' };
     expect(visit.phase.value).toMatchObject({ kind: 'lobby', joining: false, problem });
     expect(world.remembered).toBeNull();
   });
@@ -335,7 +335,7 @@ it('shows the pass of the link at every try', async () => {
   void visit.join('Ada', true);
   world.joins[0]?.refuse(new StoaError('authenticate', 'expired'));
   await settle();
-  expect(visit.phase.value).toMatchObject({ problem: { code: 'authenticate', hadToken: true } });
+  expect(visit.phase.value).toMatchObject({ problem: { code: 'authenticate', token: 'other' } });
   void visit.join('Ada', true);
   expect(world.joins.map(({ options }) => options.token)).toEqual(['good-once', 'good-once']);
 });

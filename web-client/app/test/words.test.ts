@@ -113,8 +113,10 @@ describe('device problems', () => {
 
 describe('problems with a room', () => {
   const codes = Object.keys(text.problem) as StoaErrorCode[];
-  const problem = (code: StoaErrorCode, hadToken = false, waitMs?: number) =>
-    roomProblem(troubleOf(new StoaError(code, code, waitMs), hadToken));
+  const problem = (code: StoaErrorCode, token?: string, waitMs?: number) =>
+    roomProblem(troubleOf(new StoaError(code, code, waitMs), token, 1_800_000_000_000));
+  const tokenOf = (claims: object) =>
+    `e30.${btoa(JSON.stringify(claims)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')}.c2ln`;
 
   it('each have words of their own', () => {
     for (const part of ['title', 'why', 'fix'] as const) {
@@ -122,15 +124,24 @@ describe('problems with a room', () => {
     }
   });
 
-  it('tell a missing token from one that is good no longer', () => {
-    expect(problem('authenticate').title).toBe('This room needs an access link');
-    expect(problem('authenticate', true).title).toBe('Your access has expired');
+  it.each([
+    [undefined, 'This room needs an access link'],
+    [tokenOf({ exp: 1_799_999_000, name: '>>>>???' }), 'Your access has expired'],
+    // The server's clock may be ahead.
+    [tokenOf({ exp: 1_800_000_030 }), 'Your access has expired'],
+    [tokenOf({ exp: 1_800_000_090 }), 'Your access link is not good'],
+    [tokenOf({ exp: 'never' }), 'Your access link is not good'],
+    [tokenOf({}), 'Your access link is not good'],
+    ['cut off', 'Your access link is not good'],
+    ['e30.%%%.c2ln', 'Your access link is not good'],
+  ])('tell whether a token is missing, has ended or is no good: %s', (token, title) => {
+    expect(problem('authenticate', token).title).toBe(title);
   });
 
   it('tell how long to wait', () => {
     expect(problem('rate_limited').fix).toBe('Wait a minute, then try again.');
-    expect(problem('rate_limited', false, 4200).fix).toBe('Wait 5 seconds, then try again.');
-    expect(problem('rate_limited', false, 10).fix).toBe('Wait a second, then try again.');
+    expect(problem('rate_limited', undefined, 4200).fix).toBe('Wait 5 seconds, then try again.');
+    expect(problem('rate_limited', undefined, 10).fix).toBe('Wait a second, then try again.');
   });
 
   it('tell the words that were agreed on', () => {
@@ -139,11 +150,11 @@ describe('problems with a room', () => {
   });
 
   it('end for good only by a removal', () => {
-    expect(codes.filter((code) => isFinal(troubleOf(new StoaError(code), false)))).toEqual(['removed']);
+    expect(codes.filter((code) => isFinal(troubleOf(new StoaError(code), undefined)))).toEqual(['removed']);
   });
 
   it('also explain an error of another kind', () => {
-    expect(troubleOf(new TypeError('x'), false).code).toBe('closed');
+    expect(troubleOf(new TypeError('x'), undefined).code).toBe('closed');
     expect(refusalWords(new StoaError('forbidden'))).toBe(text.people.forbidden);
     expect(refusalWords(new TypeError('x'))).toBe(text.people.failed);
   });

@@ -29,7 +29,7 @@ export interface JoinOptions {
   readonly media?: LocalMedia;
   /** How pictures go to the server's SFU, if the browser can; VP8, which every browser can, if absent. */
   readonly codec?: 'vp8' | 'h264' | 'vp9' | 'av1';
-  /** Aborts the join; of no meaning once it is resolved. */
+  /** Aborts the join, and leaves what a former page of this tab was in; of no meaning once it is resolved. */
   readonly signal?: AbortSignal;
 }
 
@@ -78,21 +78,19 @@ export function join(options: JoinOptions): Promise<Room> {
 }
 
 async function enter(options: JoinOptions): Promise<Room> {
-  const { url, room, signal } = options;
+  const { url, room } = options;
   if (typeof RTCPeerConnection === 'undefined') {
     throw new StoaError('unsupported_browser', 'this browser has no WebRTC');
   }
   if (!isWebSocketUrl(url)) {
     throw new StoaError('unreachable', `not a WebSocket address: ${url}`);
   }
-  throwIfAborted(signal);
   const memory = new TabMemory(new SessionStore(tabStorage(), url, room), new SessionLock(browserLocks()));
   const saved = await memory.recall();
   try {
-    throwIfAborted(signal);
     return await connect(options, saved, memory);
   } catch (error) {
-    if (error instanceof StoaError && !PASSING.has(error.code) && error.code !== 'aborted') {
+    if (error instanceof StoaError && !PASSING.has(error.code)) {
       memory.forget();
     } else {
       memory.release();
@@ -137,6 +135,10 @@ function connect(options: JoinOptions, saved: SavedSession | null, memory: TabMe
       connection.leave();
       reject(new StoaError('aborted', 'the join was aborted'));
     };
+    if (signal?.aborted === true) {
+      abort();
+      return;
+    }
     signal?.addEventListener('abort', abort, { once: true });
     connection.start();
   });
@@ -153,12 +155,6 @@ function resumeOf(saved: SavedSession): Pick<ConstructorParameters<typeof Signal
 /** Links go on from the generations of the former page only if it was the same participant's. */
 function generationsFor(welcome: Welcome, saved: SavedSession | null): Readonly<Record<string, number>> {
   return saved !== null && saved.participant === welcome.participant ? saved.links : {};
-}
-
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) {
-    throw new StoaError('aborted', 'the join was aborted');
-  }
 }
 
 function isWebSocketUrl(url: string): boolean {

@@ -111,6 +111,65 @@ describe('join', () => {
   });
 });
 
+describe('an aborted return', () => {
+  const saved = {
+    url: 'ws://localhost/v1/ws',
+    session: 's1',
+    resume_secret: 'secret',
+    participant: 'p1',
+    participant_proof: 'proof',
+    links: {},
+  };
+
+  /** The messages of a socket, as it opens. */
+  const opened = (socket: FakeSocket | undefined): { type: string; resume?: object }[] => {
+    socket?.onopen?.();
+    return (socket?.sent ?? []).map((text) => JSON.parse(text) as { type: string });
+  };
+
+  beforeEach(() => {
+    const kept = new Map([['stoa/session/atrium', JSON.stringify({ ...saved, savedAt: Date.now() })]]);
+    vi.stubGlobal('sessionStorage', {
+      getItem: (key: string) => kept.get(key) ?? null,
+      setItem: (key: string, value: string) => kept.set(key, value),
+      removeItem: (key: string) => kept.delete(key),
+    });
+  });
+
+  it.each([
+    ['before it began', 0, 0],
+    ['while its socket opens', 1, 1],
+  ])('%s leaves what the former page was in, and forgets it', async (_when, begun, place) => {
+    const abort = new AbortController();
+    if (begun === 0) abort.abort();
+    const joining = join(options({ signal: abort.signal }));
+    const aborted = expect(joining).rejects.toMatchObject({ code: 'aborted' });
+    await vi.advanceTimersByTimeAsync(0);
+    abort.abort();
+    await aborted;
+    const socket = FakeSocket.all[place];
+    expect(opened(socket).map(({ type }) => type)).toEqual(['hello', 'leave']);
+    expect(opened(socket)[0]).toMatchObject({
+      resume: { session: 's1', secret: 'secret', participant_proof: 'proof' },
+    });
+    expect(socket?.closed).toBe(1000);
+    expect(sessionStorage.getItem('stoa/session/atrium')).toBeNull();
+    socket?.onclose?.({ code: 1000 });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(FakeSocket.all).toHaveLength(place + 1);
+  });
+
+  it('tries for a while to reach the server, and then no more', async () => {
+    const joining = join(options({ signal: AbortSignal.abort() }));
+    await expect(joining).rejects.toMatchObject({ code: 'aborted' });
+    for (let turn = 0; turn < 20; turn += 1) {
+      FakeSocket.all.at(-1)?.onclose?.({ code: 1006 });
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    expect(FakeSocket.all).toHaveLength(10);
+  });
+});
+
 describe('an unreachable server', () => {
   it('is asked for over HTTP after a failed socket, and a socket is tried again when it answers', async () => {
     const asked: string[] = [];

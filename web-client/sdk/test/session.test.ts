@@ -205,6 +205,24 @@ describe('requests', () => {
   });
 });
 
+describe('leaving', () => {
+  it('needs another socket when the own one is lost, and none otherwise', () => {
+    const bench = new Bench();
+    expect(bench.session.farewell).toBeNull();
+    bench.join();
+    expect(bench.session.farewell).toBeNull();
+    bench.close(1006);
+    expect(bench.session.farewell).toMatchObject({
+      type: 'hello',
+      room: 'atrium',
+      resume: { session: 's1' },
+      media: SILENT,
+    });
+    bench.session.leave();
+    expect(bench.session.farewell).toBeNull();
+  });
+});
+
 describe('resuming', () => {
   it('takes the newest secret and the last number', () => {
     const bench = new Bench().join();

@@ -1,6 +1,7 @@
 import type { Room, RoomSnapshot } from '@stoa/client';
 import type { RefObject } from 'preact';
 import { useState } from 'preact/hooks';
+import { announce } from '../announcer';
 import { usePage, useStore } from '../hooks';
 import { KeyboardIcon, LockIcon, StoaMark } from '../icons';
 import { text } from '../text';
@@ -10,7 +11,14 @@ import { copyLink } from './copy-link';
 import { isOn } from './device-state';
 import { HelpDialog } from './help-dialog';
 import { NotePlace, useNote, type LoadingNote } from './note-place';
-import { DeviceBanner, ListenerBanner, SwitchedOffNotices, useDeviceAnnouncements } from './notices';
+import {
+  DeviceBanner,
+  ListenerBanner,
+  ServerLostBanner,
+  SwitchedOffNotices,
+  useDeviceAnnouncements,
+  useOnlyGranted,
+} from './notices';
 import { PeoplePlace } from './people-place';
 import { SharingNotice, useSharing } from './screen-share';
 import { Stage } from './stage';
@@ -24,6 +32,9 @@ const CHAT_PANEL_ID = 'chat-panel';
 
 /** Where there is room for both, the note is open from the start; elsewhere there is room for one panel at a time. */
 const WIDE = '(min-width: 900px)';
+
+/** Where three panels do not squeeze each other. */
+const HIGH = '(min-height: 1100px)';
 
 const isWide = (): boolean => matchMedia(WIDE).matches;
 
@@ -42,15 +53,22 @@ export function Call({ room, onLeave }: CallProps) {
   const pins = usePins(snapshot);
   const sharing = useSharing(room.media, media, snapshot);
   const [helpOpen, setHelpOpen] = useState(false);
+  const mayBeHeard = snapshot.grants.publish.includes('microphone');
+  const mayBeSeen = snapshot.grants.publish.includes('camera');
+  useOnlyGranted(room.media, mayBeHeard, mayBeSeen);
   useAnnouncements(room);
   useDeviceAnnouncements(media);
 
   const act: Act = (action) => {
     switch (action) {
       case 'microphone':
-        return void room.media.setMicrophoneEnabled(!isOn(room.media.state, 'microphone'));
+        return mayBeHeard
+          ? void room.media.setMicrophoneEnabled(!isOn(room.media.state, 'microphone'))
+          : announce(text.call.mayNotSpeak);
       case 'camera':
-        return void room.media.setCameraEnabled(!isOn(room.media.state, 'camera'));
+        return mayBeSeen
+          ? void room.media.setCameraEnabled(!isOn(room.media.state, 'camera'))
+          : announce(text.call.mayNotBeSeen);
       case 'screen':
         return sharing?.toggle();
       case 'note':
@@ -67,18 +85,13 @@ export function Call({ room, onLeave }: CallProps) {
         return panels.closeTop();
     }
   };
-  useShortcuts(room.media, act);
+  useShortcuts(room.media, act, mayBeHeard);
 
   return (
     <div class={panels.anyOpen ? 'call with-side' : 'call'}>
       <CallHead snapshot={snapshot} heading={heading} onHelp={() => setHelpOpen(true)} />
       <main class="call-main">
-        {snapshot.status === 'reconnecting' && (
-          <p class="banner">
-            <span class="spinner" />
-            {text.call.serverLost}
-          </p>
-        )}
+        {snapshot.status === 'reconnecting' && <ServerLostBanner state={media} />}
         <DeviceBanner state={media} />
         <SwitchedOffNotices room={room} state={media} />
         <ListenerBanner snapshot={snapshot} />
@@ -89,6 +102,7 @@ export function Call({ room, onLeave }: CallProps) {
       <Toolbar
         media={room.media}
         state={media}
+        granted={snapshot.grants.publish}
         sharing={sharing}
         note={{ open: panels.noteOpen, panelId: NOTE_PANEL_ID, toggle: panels.toggleNote }}
         people={{ open: panels.peopleOpen, panelId: PEOPLE_PANEL_ID, toggle: panels.togglePeople }}
@@ -178,7 +192,7 @@ function usePanels(): Panels {
   const isOpen = (panel: Panel): boolean => open.includes(panel);
   const toggle = (panel: Panel): void => {
     if (isOpen(panel)) setOpen(open.filter((other) => other !== panel));
-    else setOpen(isWide() ? [...open, panel] : [panel]);
+    else setOpen([...open.filter((other) => fitsBeside(other, panel)), panel]);
     const button = BUTTON_IDS[panel];
     // The panel takes the focus when it opens.
     if (isOpen(panel) && button !== null) document.getElementById(button)?.focus();
@@ -198,6 +212,11 @@ function usePanels(): Panels {
     toggleChat: () => toggle('chat'),
     closeTop,
   };
+}
+
+/** The note has a place of its own beside the list or the chat, which take turns unless there is room for all. */
+function fitsBeside(other: Panel, panel: Panel): boolean {
+  return isWide() && (other === 'note' || panel === 'note' || matchMedia(HIGH).matches);
 }
 
 /** Where the focus goes when a panel that had taken it is closed. */

@@ -22,19 +22,22 @@ interface ToggleProps {
   readonly label: string;
   readonly short: string;
   readonly shortcut: string | undefined;
+  /** Why it cannot be switched on; null: it can. It stays, so that nobody looks for it. */
+  readonly barred: string | null;
   readonly onClick: () => void;
   readonly children: ComponentChildren;
 }
 
-function Toggle({ on, label, short, shortcut, onClick, children }: ToggleProps) {
+function Toggle({ on, label, short, shortcut, barred, onClick, children }: ToggleProps) {
   return (
     <button
       type="button"
       class={on ? 'control' : 'control off'}
-      aria-label={label}
+      aria-label={barred ?? label}
       aria-keyshortcuts={shortcut}
-      title={label}
-      onClick={onClick}
+      aria-disabled={barred !== null}
+      title={barred ?? label}
+      onClick={barred === null ? onClick : () => announce(barred)}
     >
       {children}
       <span class="control-text">{short}</span>
@@ -43,18 +46,21 @@ function Toggle({ on, label, short, shortcut, onClick, children }: ToggleProps) 
 }
 
 interface DeviceButtonProps extends MediaProps {
+  /** Whether it may be sent in this room. */
+  readonly allowed?: boolean;
   /** The key that does the same, where there is one. */
   readonly shortcut?: string | undefined;
 }
 
-export function MicrophoneButton({ media, state, shortcut }: DeviceButtonProps) {
-  const on = isOn(state, 'microphone');
+export function MicrophoneButton({ media, state, shortcut, allowed = true }: DeviceButtonProps) {
+  const on = allowed && isOn(state, 'microphone');
   return (
     <Toggle
       on={on}
       label={on ? text.call.mute : text.call.unmute}
       short={text.call.microphoneShort}
       shortcut={shortcut}
+      barred={allowed ? null : text.call.mayNotSpeak}
       onClick={() => void media.setMicrophoneEnabled(!on)}
     >
       {on ? <MicrophoneIcon /> : <MicrophoneOffIcon />}
@@ -62,14 +68,15 @@ export function MicrophoneButton({ media, state, shortcut }: DeviceButtonProps) 
   );
 }
 
-export function CameraButton({ media, state, shortcut }: DeviceButtonProps) {
-  const on = isOn(state, 'camera');
+export function CameraButton({ media, state, shortcut, allowed = true }: DeviceButtonProps) {
+  const on = allowed && isOn(state, 'camera');
   return (
     <Toggle
       on={on}
       label={on ? text.call.cameraOff : text.call.cameraOn}
       short={text.call.cameraShort}
       shortcut={shortcut}
+      barred={allowed ? null : text.call.mayNotBeSeen}
       onClick={() => void media.setCameraEnabled(!on)}
     >
       {on ? <CameraIcon /> : <CameraOffIcon />}

@@ -14,6 +14,8 @@ export interface Layout {
   readonly boxes: readonly Box[];
   /** The buttons that turn the pages; null while all tiles have a place, and where there is no room for them. */
   readonly pager: Box | null;
+  /** Where there is no room for those: one button on the last tile, which tells how many are missing. */
+  readonly more: Box | null;
   readonly grid: Grid;
 }
 
@@ -23,6 +25,7 @@ export const LOW_STAGE = 200;
 /** In CSS pixels: two buttons and the number of the page. They stand below the tiles, beside them in a low area. */
 const PAGER: Size = { width: 144, height: 44 };
 const LOW_AREA = 300;
+const MORE: Size = { width: 44, height: 32 };
 
 /** The least width of a tile, in CSS pixels: to recognise a face and read a name. */
 const SMALLEST = { grid: 136, shelf: 104, strip: 88 };
@@ -51,7 +54,7 @@ export function layOut(stage: Size, tiles: number, hasLarge: boolean, gap: numbe
   const smallest = isLow ? SMALLEST.strip : SMALLEST.shelf;
   const rules = { gap, tallest: TALLEST.usual, smallest, canTurn: !isLow };
   return tiles === 0
-    ? { large: whole, boxes: [], pager: null, grid: fitGrid(1, stage, gap, 1) }
+    ? { large: whole, boxes: [], pager: null, more: null, grid: fitGrid(1, stage, gap, 1) }
     : { large, ...shelve(shelf, tiles, rules) };
 }
 
@@ -94,9 +97,15 @@ function shelve(area: Box, tiles: number, rules: Rules): Omit<Layout, 'large'> {
   if (places < tiles && rules.canTurn) {
     const [rest, pager] = cutPager(area, gap);
     const fewer = Math.min(places, placesOn(tiles, rest, gap, tallest, smallest));
-    return { ...fill(rest, fewer, gap, fitGrid(fewer, rest, gap, tallest)), pager };
+    return { ...fill(rest, fewer, gap, fitGrid(fewer, rest, gap, tallest)), pager, more: null };
   }
-  return { ...fill(area, places, gap, fitGrid(places, area, gap, tallest, before)), pager: null };
+  const filled = fill(area, places, gap, fitGrid(places, area, gap, tallest, before));
+  return { ...filled, pager: null, more: places < tiles ? cornerOf(filled.boxes.at(-1)) : null };
+}
+
+function cornerOf(box: Box | undefined): Box | null {
+  if (box === undefined) return null;
+  return { left: box.left + box.width - MORE.width, top: box.top + box.height - MORE.height, ...MORE };
 }
 
 function cutPager({ left, top, width, height }: Box, gap: number): [rest: Box, pager: Box] {

@@ -37,12 +37,42 @@ export function DeviceBanner({ state }: { readonly state: LocalMediaState }) {
   );
 }
 
-/** Without the right to send, the buttons would promise what does not happen. */
-export function ListenerBanner({ snapshot }: { readonly snapshot: RoomSnapshot }) {
-  const words = { microphone: text.call.sound, camera: text.call.picture };
-  const missing = KINDS.filter((kind) => !snapshot.grants.publish.includes(kind));
-  if (missing.length === 0) return null;
-  return <p class="banner quiet">{text.call.mayNotSend(missing.map((kind) => words[kind]))}</p>;
+/** What may not be sent is not recorded either: no light shall burn for nothing. */
+export function useOnlyGranted(media: LocalMedia, mayBeHeard: boolean, mayBeSeen: boolean): void {
+  useEffect(() => {
+    if (!mayBeHeard) void media.setMicrophoneEnabled(false);
+    if (!mayBeSeen) void media.setCameraEnabled(false);
+    if (!mayBeHeard && !mayBeSeen) media.stop();
+  }, [media, mayBeHeard, mayBeSeen]);
+}
+
+const SENT = { microphone: text.call.sound, camera: text.call.picture } as const;
+
+/** Says what one may not do in this room. */
+export function ListenerBanner({ snapshot: { grants } }: { readonly snapshot: RoomSnapshot }) {
+  const missing = KINDS.filter((kind) => !grants.publish.includes(kind));
+  const words = missing.length === 0 ? [] : [text.call.mayNotSend(missing.map((kind) => SENT[kind]))];
+  if (!grants.subscribe) words.push(text.call.mayNotReceive);
+  return words.length === 0 ? null : <p class="banner quiet">{words.join(' ')}</p>;
+}
+
+/**
+ * The others are told by the server when somebody goes on, and play nothing before. What was on when the connection got
+ * lost is heard and seen all the time.
+ */
+export function ServerLostBanner({ state }: { readonly state: LocalMediaState }) {
+  const before = useRef(KINDS.filter((kind) => isOn(state, kind)));
+  const since = KINDS.filter((kind) => isOn(state, kind) && !before.current.includes(kind));
+  const notYet = since.length === 0 ? null : text.call.notYet(since.map((kind) => SENT[kind]));
+  useEffect(() => {
+    if (notYet !== null) announce(notYet);
+  }, [notYet]);
+  return (
+    <p class="banner">
+      <span class="spinner" />
+      {text.call.serverLost} {notYet}
+    </p>
+  );
 }
 
 interface SwitchedOffProps {

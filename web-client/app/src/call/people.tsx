@@ -15,7 +15,7 @@ import type { Pins } from './use-spotlight';
 const MANY = 10;
 
 /** With more people than this, what can be done with each is folded away. */
-const FOLDED_FROM = 5;
+const FOLDED_FROM = 4;
 
 interface PeopleProps {
   readonly room: Room;

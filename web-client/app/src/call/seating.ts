@@ -26,7 +26,8 @@ export interface Seated {
 
 /**
  * Remembers the order of the seats. Newcomers sit down at the end. The last one takes the seat of whoever leaves. Whoever
- * speaks without being seen changes seats with the one who, among those seen, has been silent longest.
+ * speaks without being seen changes seats with the one who, among those seen, has been silent longest; but not while
+ * somebody looks at a further page.
  */
 export class Seating {
   #order: string[] = [];
@@ -42,7 +43,8 @@ export class Seating {
     const pages = Math.max(1, Math.ceil(rest.length / places));
     const page = Math.min(Math.max(0, seats.page), pages - 1);
     const visible = rest.slice(page * places, (page + 1) * places);
-    this.#showSpeakers(seats, visible);
+    // Who turns the page wants to see the others, whoever speaks.
+    if (page === 0) this.#showSpeakers(seats, visible);
     return { visible, page, pages };
   }
 

@@ -72,6 +72,7 @@ export function Stage({ room, snapshot, pins }: StageProps) {
       ))}
       {invites && invitationBox !== undefined && <Invitation box={invitationBox} />}
       {layout.pager !== null && <Pager box={layout.pager} seated={seated} onTurn={setPage} />}
+      {layout.more !== null && <MoreButton box={layout.more} seated={seated} tiles={small} onTurn={setPage} />}
     </div>
   );
 }
@@ -142,6 +143,24 @@ function Pager({ box, seated: { page, pages }, onTurn }: PagerProps) {
         <ForwardIcon />
       </PageButton>
     </nav>
+  );
+}
+
+/** After the last page comes the first again. */
+function MoreButton({ box, seated: { visible, page, pages }, tiles, onTurn }: PagerProps & { readonly tiles: number }) {
+  const count = tiles - visible.length;
+  const label = text.call.more(count);
+  return (
+    <button
+      type="button"
+      class="more-tiles"
+      aria-label={label}
+      title={label}
+      style={styleOf(box)}
+      onClick={() => onTurn((page + 1) % pages)}
+    >
+      +{count}
+    </button>
   );
 }
 

@@ -27,12 +27,13 @@ export function Tile(props: TileProps) {
   const { isSelf, name, media, speaking } = participant;
   const shownName = isSelf ? text.call.you(name) : name;
   const state = tileState(participant);
+  const mayReceive = isSelf || props.room.state.grants.subscribe;
   return (
     <Frame {...props} source="camera" label={shownName} stream={participant.stream}>
-      {!media.camera && (
+      {(!media.camera || !mayReceive) && (
         <div class="tile-cover">
           <Avatar id={participant.id} name={name} />
-          <span class="visually-hidden">{text.call.cameraIsOff}</span>
+          {!media.camera && <span class="visually-hidden">{text.call.cameraIsOff}</span>}
         </div>
       )}
       {state !== null && <p class="tile-state">{state}</p>}

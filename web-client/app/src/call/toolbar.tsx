@@ -1,4 +1,4 @@
-import type { LocalMedia, LocalMediaState } from '@stoa/client';
+import type { LocalMedia, LocalMediaState, Source } from '@stoa/client';
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { ChatIcon, DevicesIcon, LeaveIcon, NoteIcon, PeopleIcon, WarningIcon } from '../icons';
@@ -21,6 +21,8 @@ export interface PanelToggle {
 interface ToolbarProps {
   readonly media: LocalMedia;
   readonly state: LocalMediaState;
+  /** What one may send. */
+  readonly granted: readonly Source[];
   /** Null: it cannot be done here. */
   readonly sharing: Sharing | null;
   readonly note: PanelToggle;
@@ -37,16 +39,17 @@ export const PEOPLE_BUTTON_ID = 'people-button';
 export const CHAT_BUTTON_ID = 'chat-button';
 
 export function Toolbar(props: ToolbarProps) {
-  const { media, state, sharing, note, people, peopleCount, chat, unread, onLeave } = props;
+  const { media, state, granted, sharing, note, people, peopleCount, chat, unread, onLeave } = props;
   const [devicesOpen, setDevicesOpen] = useState(false);
   const troubled = deviceProblems(state).length > 0;
+  const mayBeHeard = granted.includes('microphone');
   return (
     <section class="toolbar" aria-label={text.call.controls}>
       <div class="control-place">
-        <MicrophoneButton media={media} state={state} shortcut={shortcutHint('M')} />
-        <TalkingWhileMuted media={media} state={state} />
+        <MicrophoneButton media={media} state={state} shortcut={shortcutHint('M')} allowed={mayBeHeard} />
+        {mayBeHeard && <TalkingWhileMuted media={media} state={state} />}
       </div>
-      <CameraButton media={media} state={state} shortcut={shortcutHint('V')} />
+      <CameraButton media={media} state={state} shortcut={shortcutHint('V')} allowed={granted.includes('camera')} />
       {sharing !== null && <ScreenButton sharing={sharing} />}
       <button
         type="button"

@@ -23,10 +23,10 @@ const ON_TOP = 'dialog[open], :popover-open';
 
 export type Act = (action: Exclude<ShortcutAction, 'talk'>) => void;
 
-export function useShortcuts(media: LocalMedia, act: Act): void {
-  const latest = useRef(act);
+export function useShortcuts(media: LocalMedia, act: Act, mayTalk: boolean): void {
+  const latest = useRef({ act, mayTalk });
   useLayoutEffect(() => {
-    latest.current = act;
+    latest.current = { act, mayTalk };
   });
 
   useEffect(() => {
@@ -40,8 +40,9 @@ export function useShortcuts(media: LocalMedia, act: Act): void {
       const action = shortcutOf(event, focusOf(target), shortcutsOn.peek());
       if (action === null) return;
       event.preventDefault();
-      if (action !== 'talk') latest.current(action);
-      else if (talk.press(isOn(media.state, 'microphone'))) void media.setMicrophoneEnabled(true);
+      if (action !== 'talk') latest.current.act(action);
+      else if (latest.current.mayTalk && talk.press(isOn(media.state, 'microphone')))
+        void media.setMicrophoneEnabled(true);
     };
     const release = (): void => {
       if (talk.release()) void media.setMicrophoneEnabled(false);

@@ -130,12 +130,12 @@ export class Visit {
     if (this.#joining !== null) return;
     const abort = this.#begin();
     const mine = await this.#driver.claim();
-    if (abort.signal.aborted) return;
     if (!mine) {
-      this.cancel();
+      if (!abort.signal.aborted) this.cancel();
       return;
     }
-    void media.start();
+    // After a cancel it only leaves the call that this tab was in.
+    if (!abort.signal.aborted) void media.start();
     await this.#enter(media, true, abort);
   }
 
@@ -158,7 +158,7 @@ export class Visit {
       const phase = this.#phase.peek();
       if (!abort.signal.aborted && 'media' in phase) {
         this.#driver.memory.forget(this.#room);
-        this.#backToLobby(phase, troubleOf(error, pass.token !== undefined));
+        this.#backToLobby(phase, troubleOf(error, pass.token));
       }
     } finally {
       if (this.#joining === abort) this.#joining = null;
@@ -182,7 +182,7 @@ export class Visit {
       room.media.subscribe(this.remember),
       room.subscribe(() => {
         const { status, error } = room.state;
-        if (status === 'failed') this.#end(troubleOf(error, this.#driver.pass(this.#room).token !== undefined));
+        if (status === 'failed') this.#end(troubleOf(error, this.#driver.pass(this.#room).token));
         if (status === 'left') this.#end(null);
       }),
     ];

@@ -1,4 +1,5 @@
 import { SocketPort } from '../documents/socket-port';
+import { sayGoodbye } from './farewell';
 import { parseServerFrame } from './parse';
 import { Doubt, isServerUp } from './probe';
 import type { RequestMessage } from './requests';
@@ -60,10 +61,14 @@ export class SignalConnection {
     });
   }
 
-  /** Leaves for good; safe to call again. */
+  /** Leaves for good, also a session that was to be taken up; safe to call again. */
   leave(): void {
+    const { farewell } = this.#session;
     this.#run(() => this.#session.leave());
     this.#stop();
+    if (farewell !== null) {
+      sayGoodbye(() => this.#createSocket(), farewell);
+    }
   }
 
   /** Whether all links work, so that the call itself goes on during an outage. */
@@ -172,7 +177,7 @@ export class SignalConnection {
   #connect(): void {
     let socket: WebSocket;
     try {
-      socket = new WebSocket(this.#url, SUBPROTOCOL);
+      socket = this.#createSocket();
     } catch {
       // Blocked, for example by a content security policy: the session decides, as with any other refusal.
       queueMicrotask(() => this.#run((nowMs) => this.#session.handleClose(1006, nowMs)));
@@ -206,6 +211,10 @@ export class SignalConnection {
       }
       ifCurrent((nowMs) => this.#session.handleClose(event.code, nowMs));
     };
+  }
+
+  #createSocket(): WebSocket {
+    return new WebSocket(this.#url, SUBPROTOCOL);
   }
 
   async #fetchToken(): Promise<void> {

@@ -50,6 +50,8 @@ const CLOSE_ROOM_FULL = 4503;
 
 const NEVER = Infinity;
 
+const NOTHING: MediaState = { microphone: false, camera: false, screen: false };
+
 /**
  * One participant's session with the signaling server, over any number of sockets. It decides; the driver in
  * `connection.ts` owns the socket and the timer. All times are milliseconds of one monotonic clock.
@@ -127,18 +129,8 @@ export class SignalSession {
     }
     this.#phase = 'greeting';
     this.#attemptDueMs = nowMs + ATTEMPT_DEADLINE_MS;
-    const hello: ClientMessage = {
-      type: 'hello',
-      room: this.#room,
-      name: this.#name,
-      features: [],
-      media: this.#media,
-      ...(this.#token === undefined ? {} : { token: this.#token }),
-      ...(this.#invite === undefined ? {} : { invite: this.#invite }),
-      ...(this.#resume === null ? {} : { resume: this.#resumeNow(this.#resume) }),
-    };
     // No ack: `last_seq` says the same, and a new session has nothing to acknowledge.
-    this.#effects.push({ kind: 'send', frame: hello });
+    this.#effects.push({ kind: 'send', frame: this.#hello() });
   }
 
   /** A frame came in; null: it could not be read. */
@@ -320,9 +312,28 @@ export class SignalSession {
     this.#end(CLOSE_NORMAL);
   }
 
+  /** The greeting to leave with when there is no socket that could say it; null: there is one, or nothing to leave. */
+  get farewell(): ClientMessage | null {
+    const isMute = this.#phase !== 'live' && this.#phase !== 'greeting' && this.#phase !== 'ended';
+    return isMute && this.#resume !== null ? { ...this.#hello(), media: NOTHING } : null;
+  }
+
   /** What to do now, in order; each effect is handed out once. */
   takeEffects(): SignalEffect[] {
     return this.#effects.splice(0);
+  }
+
+  #hello(): ClientMessage & { type: 'hello' } {
+    return {
+      type: 'hello',
+      room: this.#room,
+      name: this.#name,
+      features: [],
+      media: this.#media,
+      ...(this.#token === undefined ? {} : { token: this.#token }),
+      ...(this.#invite === undefined ? {} : { invite: this.#invite }),
+      ...(this.#resume === null ? {} : { resume: this.#resumeNow(this.#resume) }),
+    };
   }
 
   /** Whether the first `welcome` is still to come. */
