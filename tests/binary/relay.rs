@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -309,7 +310,10 @@ fn tls_is_served_with_the_certificate_of_the_pages() {
 
 /// Taken by nobody a moment ago, and outside of the range from which the kernel hands out ports.
 fn free_port() -> SocketAddr {
-    let first = 21_000 + u16::try_from(std::process::id() % 5000).unwrap();
+    static CALLS: AtomicU16 = AtomicU16::new(0);
+    // Tests that run at the same time shall not find the same one.
+    let apart = 20 * CALLS.fetch_add(1, Ordering::Relaxed);
+    let first = 21_000 + u16::try_from(std::process::id() % 5000).unwrap() + apart;
     let free = (first..first + 1000).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     free.into_iter().find(|address| TcpListener::bind(address).is_ok()).unwrap()
 }

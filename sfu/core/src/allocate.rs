@@ -86,6 +86,12 @@ pub fn least(demands: &[Demand]) -> u64 {
     demands.iter().map(first).sum()
 }
 
+/// The least that can be had of a track.
+#[must_use]
+pub fn least_of(demand: &Demand) -> Option<Quality> {
+    Ladder::new(demand).rungs.first().map(|(quality, _)| *quality)
+}
+
 /// The qualities of one track, by what they cost.
 struct Ladder {
     rungs: Vec<(Quality, u64)>,

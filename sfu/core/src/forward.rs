@@ -1,4 +1,5 @@
 //! Tracks, who gets them, and the way of each packet from the one to the other.
+mod calm;
 mod command;
 mod feedback;
 mod meter;
@@ -20,6 +21,7 @@ use crate::packet::{Outgoing, Packet, Publisher, ShortId, Sink, TrackId};
 use crate::payload::opus;
 use crate::shard::Holdings;
 use crate::speaker::Speakers;
+use calm::Calm;
 use track::{Dropped, LAYER_SILENCE, Received, Track};
 
 /// The media of one room: what is published, who subscribes, and what goes to whom.
@@ -49,6 +51,7 @@ struct Path {
     fell_at: Option<Instant>,
     /// Since when something that is shown does not fit.
     short_since: Option<Instant>,
+    calm: Calm,
     wanted: u64,
     is_starved: bool,
     /// What was added to `wanted` so that the path is probed once more.

@@ -75,6 +75,8 @@ pub(crate) enum Notice {
     KeyframeRequest(TrackId),
     /// What the path is thought to carry, in bit/s.
     Estimate(u64),
+    /// Whether packets to the participant are lost, or take long.
+    Congested(bool),
     /// ICE and DTLS are done.
     Connected,
     /// Nothing is heard any more.
@@ -477,6 +479,8 @@ impl Session {
             ) => self.estimate.handle_average(estimate.as_u64()).map(Notice::Estimate),
             Event::PeerStats(stats) => {
                 let latest = stats.bwe_tx.and_then(|latest| self.estimate.handle_latest(latest.as_u64()));
+                let congested = self.estimate.handle_losses(stats.egress_loss_fraction, stats.rtt);
+                out.notices.extend(congested.map(Notice::Congested));
                 latest.map(Notice::Estimate)
             }
             Event::Connected => {

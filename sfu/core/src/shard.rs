@@ -276,6 +276,7 @@ impl Shard {
             }
             Notice::SenderReport { ssrc, report, at } => self.handle_sender_report(key, ssrc, report, at),
             Notice::KeyframeRequest(track) => room.forwarder.handle_keyframe_request(key.sink(), track, now),
+            Notice::Congested(is_congested) => room.forwarder.set_congested(key.sink(), is_congested, now),
             Notice::Estimate(bitrate) => room.forwarder.set_estimate(key.sink(), bitrate, now),
             Notice::Connected => {
                 self.deadlines.clear(Due::End(key));

@@ -135,6 +135,13 @@ impl Forwarder {
         self.allocate(sink, now);
     }
 
+    /// Whether packets to a sink are lost, or take so long that a queue must have filled.
+    pub fn set_congested(&mut self, sink: Sink, is_congested: bool, now: Instant) {
+        if let Some(path) = self.sinks.get_mut(&sink) {
+            path.calm.note(is_congested, now);
+        }
+    }
+
     /// The server silences a track, or lets it be heard again. Sinks go on as if it had paused.
     ///
     /// # Errors

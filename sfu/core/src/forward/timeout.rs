@@ -5,7 +5,7 @@ use super::{
     ALLOCATE_INTERVAL, Event, Forwarder, LAYER_SILENCE, NUDGE, PROBE_AGAIN, PROBE_STARVED, REPLAY_INTERVAL,
     REPLAY_RATE, RISE_AFTER, SHORT, SLACK, STALE, TRY_AGAIN, Timer,
 };
-use crate::allocate::{Demand, allocate, least, wanted};
+use crate::allocate::{Demand, allocate, least, least_of, wanted};
 use crate::layer::Quality;
 use crate::packet::{Outgoing, Sink, TrackId};
 
@@ -151,8 +151,21 @@ impl Forwarder {
         now: Instant,
     ) -> Vec<Option<Quality>> {
         let divide = |slack| allocate(estimate.saturating_sub(audio), slack, demands, may_rise);
-        let given = divide(estimate / SLACK);
+        let mut given = divide(estimate / SLACK);
         let Some(path) = self.sinks.get_mut(&sink) else { return given };
+        if path.calm.is_calm() {
+            for (demand, given) in demands.iter().zip(&mut given) {
+                if given.is_none() && !demand.was_starved {
+                    *given = least_of(demand);
+                }
+            }
+            let starved = demands.iter().zip(&mut given).filter(|(_, given)| given.is_none());
+            if let Some((demand, given)) = starved.max_by_key(|(demand, _)| demand.priority)
+                && path.calm.try_one(now)
+            {
+                *given = least_of(demand);
+            }
+        }
         if demands.iter().zip(&given).all(|(demand, given)| demand.current.is_none() || given.is_some()) {
             path.short_since = None;
             return given;

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 /// What the way to a participant is thought to carry, in bit/s.
 ///
 /// The engine tells an average over the last seconds by itself, and its latest estimate when asked. When a path narrows, what is believed
@@ -8,12 +10,13 @@ pub(super) struct Estimate {
     latest: Option<u64>,
     has_fallen: bool,
     told: Option<u64>,
+    least_rtt: Option<Duration>,
 }
 
 impl Estimate {
     /// `first` is what to start from; `None` without congestion control.
     pub(super) const fn new(first: Option<u64>) -> Self {
-        Self { average: None, latest: None, has_fallen: false, told: first }
+        Self { average: None, latest: None, has_fallen: false, told: first, least_rtt: None }
     }
 
     /// What was told last.
@@ -40,6 +43,15 @@ impl Estimate {
         self.news()
     }
 
+    /// `loss`: the share of packets of the last second that did not arrive. Returns whether that looks like a path that is too narrow;
+    /// `None` while there is no answer from it.
+    pub(super) fn handle_losses(&mut self, loss: Option<f32>, rtt: Option<Duration>) -> Option<bool> {
+        let (loss, rtt) = (loss?, rtt?);
+        let least = self.least_rtt.map_or(rtt, |least| least.min(rtt));
+        self.least_rtt = Some(least);
+        Some(loss > MOST_LOSS || rtt > least + LONGEST_QUEUE)
+    }
+
     fn news(&mut self) -> Option<u64> {
         let estimate = match (self.latest, self.average) {
             // Before the path was ever too narrow it is being found out, and an average lags behind.
@@ -50,6 +62,12 @@ impl Estimate {
         is_news.then(|| *self.told.insert(estimate))
     }
 }
+
+/// Wireless links lose some, whatever is sent.
+const MOST_LOSS: f32 = 0.03;
+
+/// Packets that take so much longer than others wait in a queue that is too long.
+const LONGEST_QUEUE: Duration = Duration::from_millis(400);
 
 /// Changes of less than one part in so many are not told.
 const LEAST_CHANGE: u64 = 33;

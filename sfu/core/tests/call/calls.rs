@@ -237,3 +237,23 @@ fn a_low_layer_is_chosen_by_who_asks_for_it_from_the_start() {
     // Whatever layer comes first is shown until the one that was asked for is there.
     assert!(got.len() >= 46 && got[10..].iter().all(|packet| packet.payload.len() == 200), "{}", got.len());
 }
+
+#[test]
+fn who_comes_back_to_a_picture_is_not_shown_what_was_before() {
+    let (mut world, published, slot) = call(&[Section::Video]);
+    world.wish(1, 1);
+    world.publish(0, published, &[None], 20);
+    let wish = |is_paused| Command::Wish {
+        session: key(1),
+        track: TrackId(1),
+        wish: Some(Wish { is_paused, ..Wish::default() }),
+    };
+    world.order(wish(true));
+    world.clients[0].sizes = [201; 3];
+    world.publish(0, published, &[None], 8);
+    let before = world.clients[1].got(slot).len();
+    world.order(wish(false));
+    world.publish(0, published, &[None], 25);
+    let sizes: Vec<_> = world.clients[1].got(slot)[before..].iter().map(|packet| packet.payload.len()).collect();
+    assert!(sizes.len() >= 40 && sizes.iter().all(|size| *size == 201), "{sizes:?}");
+}

@@ -305,3 +305,23 @@ fn trap_16_audio_is_forwarded_whatever_the_estimate_and_its_speakers_are_told() 
     assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1));
     assert!(events.contains(&Event::Speakers(vec![track])));
 }
+
+/// A busy computer answers late, which looks like a narrow path. A path that loses nothing keeps a picture.
+#[test]
+fn trap_16_a_picture_is_not_taken_away_for_an_estimate_alone_and_comes_back_where_nothing_is_lost() {
+    let mut world = World::new(18);
+    world.subscribe(1, wish(2, 2));
+    world.frames(60);
+    let is_shown = |world: &World| world.forwarder.current_layer(Sink(1), CAMERA).is_some();
+    world.forwarder.set_congested(Sink(1), false, world.now);
+    world.estimate(1, 1_000);
+    world.frames(150);
+    assert_eq!(world.forwarder.current_layer(Sink(1), CAMERA), Some(0), "the least");
+    world.forwarder.set_congested(Sink(1), true, world.now);
+    world.frames(90);
+    assert!(!is_shown(&world), "not while packets are lost");
+    world.forwarder.set_congested(Sink(1), false, world.now);
+    world.frames(150);
+    assert!(is_shown(&world), "it is tried again");
+    world.judge();
+}
