@@ -53,7 +53,8 @@ fn handshakes_that_never_end_are_ended() {
     for mut stream in slow {
         assert_eq!(stream.read(&mut [0; 64]).unwrap(), 0, "closed, and nothing was said");
     }
-    assert_eq!(value(&relay.metrics(), "stoa_relay_handshakes_failed_total{why=\"slow\"}"), SLOW as u64);
+    // A socket is closed a moment before that is counted.
+    until(|| value(&relay.metrics(), "stoa_relay_handshakes_failed_total{why=\"slow\"}") == SLOW as u64);
 }
 
 /// Handshakes that are begun.
@@ -116,8 +117,8 @@ fn connections_that_say_nothing_take_no_more_than_their_share() {
     let mut held: Vec<_> = tries.map(|source| connect(&runtime, source, door)).collect();
     // Those who were one too many are closed, and the others are not.
     until(|| held.iter_mut().filter_map(|stream| is_closed(stream).then_some(())).count() == 3 * EXCESS);
-    assert_eq!(metric("stoa_relay_connections_refused_total"), 3 * EXCESS as u64);
-    assert_eq!(open(), 3 * SHARE as u64);
+    until(|| metric("stoa_relay_connections_refused_total") == 3 * EXCESS as u64);
+    until(|| open() == 3 * SHARE as u64);
     exchange(&mut Turn::tcp(door, "ada", "pass"));
     exchange(&mut Turn::udp(server.udp, "bob", "word"));
     drop(held);
