@@ -268,6 +268,13 @@ impl Forwarder {
         track.subscriptions.get(place)?.current().map(|origin| origin.layer)
     }
 
+    /// Whether what `sink` gets of `track` still comes from the cache, because it joined late.
+    #[must_use]
+    pub fn is_catching_up(&self, sink: Sink, track: TrackId) -> bool {
+        let subscriptions = self.tracks.get(&track).map(|track| &track.subscriptions);
+        subscriptions.into_iter().flatten().any(|subscription| subscription.sink == sink && subscription.is_replaying())
+    }
+
     /// Finds out which layer a packet is of. Senders name mid and rid only at first, so the SSRC is remembered; there are never more
     /// remembered than layers, whatever a sender makes up.
     fn locate(&mut self, publisher: Publisher, packet: &Packet, now: Instant) -> Option<(TrackId, u8)> {

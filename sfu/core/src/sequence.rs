@@ -41,6 +41,11 @@ impl Extender {
         Extended::Number(number)
     }
 
+    /// One past the highest number so far.
+    pub(crate) fn end(&self) -> u64 {
+        self.highest.map_or(0, |highest| highest + 1)
+    }
+
     fn start(&mut self, sequence: u16) -> u64 {
         // One turn ahead of zero, so that what comes before the first number has a number, too.
         let number = u64::from(sequence) + (1 << 16);

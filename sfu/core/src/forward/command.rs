@@ -153,7 +153,7 @@ impl Forwarder {
         }
         track.is_muted = is_muted;
         // Nothing was followed while it was muted.
-        track.layers.iter_mut().for_each(super::track::Layer::restart);
+        track.layers.iter_mut().for_each(super::track::Layer::interrupt);
         for subscription in &mut track.subscriptions {
             subscription.interrupt();
         }

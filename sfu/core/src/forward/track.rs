@@ -176,9 +176,18 @@ impl Layer {
     }
 
     /// What comes next has nothing to do with what came before.
-    pub(super) fn restart(&mut self) {
+    fn restart(&mut self) {
+        self.begin_anew(0);
+    }
+
+    /// Nothing was followed, or will be: what comes late from before has nothing to hold on to.
+    pub(super) fn interrupt(&mut self) {
+        self.begin_anew(self.extender.end());
+    }
+
+    fn begin_anew(&mut self, from: u64) {
         self.generation = self.generation.wrapping_add(1);
-        self.cache.clear();
+        self.cache.clear(from);
         self.gaps.clear();
         self.clock = None;
     }

@@ -44,13 +44,13 @@ impl Cache {
 
     pub(crate) fn insert(&mut self, cached: Cached) -> Stored {
         let (sequence, now) = (cached.sequence, cached.at);
-        if self.next == 0 {
-            // What was reordered before the first packet still finds its place.
-            self.oldest = sequence.saturating_sub(FIRST_REORDERED);
-            self.next = sequence;
-        }
         if sequence < self.oldest {
             return Stored::TooOld;
+        }
+        if self.next == 0 {
+            // What was reordered before the first packet still finds its place.
+            self.oldest = self.oldest.max(sequence.saturating_sub(FIRST_REORDERED));
+            self.next = sequence;
         }
         if self.at(sequence).is_some() {
             return Stored::Duplicate;
@@ -104,10 +104,10 @@ impl Cache {
         (is_fresh && bytes <= most.min(MOST_REPLAY_BYTES)).then_some(start)
     }
 
-    /// Drops everything: the stream began anew.
-    pub(crate) fn clear(&mut self) {
+    /// Drops everything, and what comes late with a number below `from`: of its frame the rest may be among what was dropped.
+    pub(crate) fn clear(&mut self, from: u64) {
         self.slots.fill_with(|| None);
-        (self.oldest, self.next, self.bytes, self.keyframe) = (0, 0, 0, None);
+        (self.oldest, self.next, self.bytes, self.keyframe) = (from, 0, 0, None);
     }
 
     /// Slots that `sequence` needs are emptied.
@@ -196,6 +196,19 @@ mod tests {
         assert_eq!(cache.insert(cached(102, 10, false, now)), Stored::New);
         assert_eq!(cache.insert(cached(101, 10, false, now)), Stored::New);
         assert_eq!(cache.insert(cached(60, 10, false, now)), Stored::TooOld);
+    }
+
+    #[test]
+    fn what_is_late_after_everything_was_dropped_is_too_old() {
+        let (now, mut cache) = (Instant::now(), Cache::new(64));
+        cache.insert(cached(100, 10, false, now));
+        cache.clear(101);
+        assert_eq!(cache.insert(cached(99, 10, true, now)), Stored::TooOld);
+        assert_eq!(cache.insert(cached(102, 10, false, now)), Stored::New);
+        assert_eq!(cache.insert(cached(101, 10, false, now)), Stored::New);
+        assert_eq!((cache.begin(), cache.end()), (101, 103));
+        cache.clear(0);
+        assert_eq!(cache.insert(cached(99, 10, false, now)), Stored::New);
     }
 
     #[test]

@@ -14,6 +14,8 @@ struct Sent {
     seen: Option<Seen>,
     timestamp: u32,
     step: u64,
+    /// It came from the cache, where there was more.
+    has_more: bool,
 }
 
 #[derive(Debug, Default)]
@@ -26,14 +28,14 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    pub(crate) fn take(&mut self, outgoing: &Outgoing, step: u64) {
+    pub(crate) fn take(&mut self, outgoing: &Outgoing, step: u64, has_more: bool) {
         let mut payload = Vec::new();
         outgoing.write_payload(&mut payload);
         assert_eq!(payload.len(), outgoing.payload_len());
         match outgoing.stream {
             Stream::Media { sequence } => {
                 let seen = (!payload.is_empty()).then(|| read(&payload));
-                let sent = Sent { seen, timestamp: outgoing.timestamp, step };
+                let sent = Sent { seen, timestamp: outgoing.timestamp, step, has_more };
                 assert!(self.sent.insert(sequence, sent).is_none(), "number {sequence} is used twice");
                 self.payloads.insert(sequence, payload);
             }
@@ -173,15 +175,19 @@ fn judge_decoding(segment: &[(u64, Sent, Seen)], arrivals: &Arrivals, end: u64, 
     let frames: BTreeSet<u16> = have.iter().map(|(frame, _)| *frame).collect();
     let any = &segment[0].2.content;
     let encoder = encoder(encoders, any);
+    // Who stops in the midst of catching up does without what was still to be sent.
+    let last = segment[segment.len() - 1];
+    let until = if last.1.has_more { last.2.content.sequence } else { u32::MAX };
     for number in &frames {
         let needs = encoder.frames[usize::from(*number)].needs;
         for needed in [Some(*number), needs].into_iter().flatten() {
             assert!(needed >= any.frame, "frame {number} needs {needed} of before the segment");
-            for (index, step) in came(arrivals, any, needed) {
-                let is_there = have.contains(&(needed, index));
+            for (packet, step) in came(arrivals, any, needed) {
+                let is_there = have.contains(&(needed, packet.index));
                 assert!(
-                    is_there || step >= end,
-                    "frame {number} needs packet {index} of {needed}, which was not sent: {any:?}"
+                    is_there || step >= end || packet.sequence > until,
+                    "frame {number} needs packet {} of {needed}, which was not sent: {any:?}",
+                    packet.index
                 );
             }
         }
@@ -189,10 +195,10 @@ fn judge_decoding(segment: &[(u64, Sent, Seen)], arrivals: &Arrivals, end: u64, 
 }
 
 /// Which packets of a frame came, and when.
-fn came(arrivals: &Arrivals, like: &Content, frame: u16) -> impl Iterator<Item = (u8, u64)> {
+fn came(arrivals: &Arrivals, like: &Content, frame: u16) -> impl Iterator<Item = (Content, u64)> {
     let low = Content { frame, index: 0, count: 0, sequence: 0, ..*like };
     let high = Content { frame, index: u8::MAX, count: u8::MAX, sequence: u32::MAX, ..*like };
-    arrivals.range(low..=high).map(|(content, step)| (content.index, *step))
+    arrivals.range(low..=high).map(|(content, step)| (*content, *step))
 }
 
 fn encoder<'a>(encoders: &'a [Encoder], content: &Content) -> &'a Encoder {

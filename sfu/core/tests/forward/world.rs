@@ -213,7 +213,8 @@ impl World {
 
     fn settle(&mut self, out: Vec<Outgoing>) {
         for outgoing in out {
-            self.judges.get_mut(&outgoing.sink).unwrap().take(&outgoing, self.step);
+            let has_more = self.forwarder.is_catching_up(outgoing.sink, CAMERA);
+            self.judges.get_mut(&outgoing.sink).unwrap().take(&outgoing, self.step, has_more);
         }
         // Whoever is starved or waits for a new stream gets nothing for a while.
         for (sink, judge) in &mut self.judges {
