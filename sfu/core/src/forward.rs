@@ -395,6 +395,9 @@ const REPLAY_INTERVAL: Duration = Duration::from_millis(5);
 /// How fast a sink catches up, in bit/s, if its path was not measured.
 const REPLAY_RATE: u64 = 4_000_000;
 
+/// A sink catches up at least so many times faster than the layer goes on.
+const CATCH_UP: u64 = 2;
+
 /// How often bandwidth is divided anew though no estimate came: layers' rates change.
 const ALLOCATE_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use super::command::capped;
 use super::{
-    ALLOCATE_INTERVAL, Event, Forwarder, LAYER_SILENCE, NUDGE, PROBE_AGAIN, PROBE_STARVED, REPLAY_INTERVAL,
+    ALLOCATE_INTERVAL, CATCH_UP, Event, Forwarder, LAYER_SILENCE, NUDGE, PROBE_AGAIN, PROBE_STARVED, REPLAY_INTERVAL,
     REPLAY_RATE, RISE_AFTER, SHORT, SLACK, STALE, TRY_AGAIN, Timer,
 };
 use crate::allocate::{Demand, allocate, least, least_of, wanted};
@@ -75,12 +75,15 @@ impl Forwarder {
     fn replay(&mut self, sink: Sink, id: TrackId, now: Instant, out: &mut Vec<Outgoing>) {
         let estimate = self.sinks.get(&sink).and_then(|path| path.estimate);
         let Some(track) = self.tracks.get_mut(&id) else { return };
+        let current = track.subscription_mut(sink).and_then(|subscription| subscription.current());
+        let live = current.and_then(|current| track.layer_mut(current.layer)).map_or(0, |layer| layer.bitrate(now));
         let (layers, subscriptions) = (&track.layers, &mut track.subscriptions);
         let Ok(place) = subscriptions.binary_search_by_key(&sink, |subscription| subscription.sink) else { return };
         let Some(subscription) = subscriptions.get_mut(place) else { return };
         let layer = subscription.current().and_then(|current| layers.get(usize::from(current.layer)));
         let Some(layer) = layer.filter(|_| subscription.is_replaying()) else { return };
-        let rate = estimate.unwrap_or(REPLAY_RATE);
+        // Slower than what comes meanwhile it would never catch up; what the path cannot carry the engine's pacer holds back.
+        let rate = estimate.unwrap_or(REPLAY_RATE).max(live * CATCH_UP);
         let bytes = u128::from(rate / 8) * REPLAY_INTERVAL.as_millis() / 1_000;
         if subscription.catch_up(id, layer, usize::try_from(bytes).unwrap_or(usize::MAX), out) {
             self.deadlines.set(Timer::Replay(sink, id), now + REPLAY_INTERVAL);

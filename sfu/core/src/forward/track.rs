@@ -217,11 +217,16 @@ impl Layer {
         self.meter.add(len + OVERHEAD, description.temporal, now);
         if description.is_keyframe {
             self.is_asked = false;
-            let bitrate = self.meter.rates(now).into_iter().max().unwrap_or_default();
+            let bitrate = self.bitrate(now);
             self.requests.satisfied(self.keyframe_bits, bitrate, now);
         }
         self.measure_keyframe(packet, len);
         Ok(Received { sequence, description, has_restarted })
+    }
+
+    /// What it sends with all temporal layers, in bit/s.
+    pub(super) fn bitrate(&mut self, now: Instant) -> u64 {
+        self.meter.rates(now).into_iter().max().unwrap_or_default()
     }
 
     /// Learns how large keyframes are: the packets with the timestamp of the latest one.

@@ -325,3 +325,19 @@ fn trap_16_a_picture_is_not_taken_away_for_an_estimate_alone_and_comes_back_wher
     assert!(is_shown(&world), "it is tried again");
     world.judge();
 }
+
+/// Who joins gets what is in the cache faster than the publisher goes on, whatever the path is thought to carry.
+#[test]
+fn trap_16_a_joiner_catches_up_on_a_path_that_is_thought_to_be_narrow() {
+    let mut world = World::new(19);
+    world.subscribe(1, wish(0, 2));
+    world.frames(10);
+    world.subscribe(9, wish(0, 2));
+    assert!(world.forwarder.is_catching_up(Sink(9), CAMERA));
+    world.forwarder.set_congested(Sink(9), false, world.now);
+    world.estimate(9, 1_000);
+    world.frames(20);
+    assert!(!world.forwarder.is_catching_up(Sink(9), CAMERA));
+    assert!(world.forwarder.current_layer(Sink(9), CAMERA).is_some());
+    world.judge();
+}
