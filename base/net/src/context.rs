@@ -49,6 +49,13 @@ impl Context<'_> {
         self.desk.now
     }
 
+    /// The time of this moment, later than [`Self::now`] in a long turn.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "driver: owns the clock")]
+    pub fn clock(&self) -> Instant {
+        Instant::now()
+    }
+
     /// The number of this worker.
     #[must_use]
     pub const fn worker(&self) -> usize {

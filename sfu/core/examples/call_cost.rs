@@ -122,7 +122,7 @@ impl Bench {
                 shard.handle_timeout(now);
             }
         });
-        while let Some(transmit) = self.measured(|shard, _| shard.poll_transmit()) {
+        while let Some(transmit) = self.measured(|shard, now| shard.poll_transmit(now)) {
             let client = self.clients.get_mut(index).filter(|client| client.address == transmit.to);
             let receive = Receive::new(Protocol::Udp, transmit.from, transmit.to, &transmit.payload);
             if let Some((client, receive)) = client.zip(receive.ok()) {
@@ -144,7 +144,7 @@ impl Bench {
             while let Some(due) = self.shard.poll_timeout().filter(|due| *due < next) {
                 self.now = due.max(self.now);
                 self.measured(Shard::handle_timeout);
-                while self.measured(|shard, _| shard.poll_transmit()).is_some() {}
+                while self.measured(|shard, now| shard.poll_transmit(now)).is_some() {}
             }
             self.now = next;
             let now = self.now;

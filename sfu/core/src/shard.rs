@@ -168,8 +168,9 @@ impl Shard {
     }
 
     /// Looks after the next session that has something to send. It may touch others. False if there is none left.
-    fn look_after_next(&mut self) -> bool {
-        let Some((now, rounds)) = self.turn else { return false };
+    fn look_after_next(&mut self, now: Instant) -> bool {
+        let Some((began, rounds)) = self.turn else { return false };
+        let now = now.max(began);
         if self.round.is_empty() {
             self.run_due(now);
             self.dispatch(now);
@@ -177,7 +178,7 @@ impl Shard {
                 self.end_turn(now);
                 return false;
             }
-            self.turn = Some((now, rounds - 1));
+            self.turn = Some((began, rounds - 1));
             self.touched_at = None;
             std::mem::swap(&mut self.round, &mut self.touched);
             self.round.reverse();
@@ -203,12 +204,15 @@ impl Shard {
     }
 
     /// A datagram to send. Those of one participant come in a row.
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+    ///
+    /// `now` goes on while a long turn is emptied: congestion control compares when datagrams left with when they arrived, and what waits here
+    /// unnoticed looks like a path that is too narrow.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
         loop {
             if let Some(transmit) = self.outbox.transmits.pop_front() {
                 return Some(transmit);
             }
-            if !self.look_after_next() {
+            if !self.look_after_next(now) {
                 return None;
             }
         }

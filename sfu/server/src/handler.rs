@@ -168,7 +168,7 @@ impl SfuHandler {
 
     /// Sends what the shard has to send, and tells what it has to say.
     fn flush(&mut self, context: &mut Context<'_>) {
-        while let Some(transmit) = self.shard.poll_transmit() {
+        while let Some(transmit) = self.shard.poll_transmit(context.clock()) {
             if let Some(endpoint) = self.endpoints.departure(transmit.from) {
                 context.send(endpoint.socket, transmit.to, endpoint.local, &[&transmit.payload]);
             }

@@ -220,7 +220,7 @@ impl World {
     /// Puts what everybody sends on its way.
     pub(crate) fn collect(&mut self) {
         let mut sent = Vec::new();
-        while let Some(transmit) = self.shard.poll_transmit() {
+        while let Some(transmit) = self.shard.poll_transmit(self.now) {
             self.sent += 1;
             sent.push((transmit.from, transmit.to, transmit.payload));
         }

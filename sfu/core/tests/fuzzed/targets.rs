@@ -246,7 +246,7 @@ impl Call {
 
     fn empty(&mut self) {
         self.out.clear();
-        while let Some(transmit) = self.shard.poll_transmit() {
+        while let Some(transmit) = self.shard.poll_transmit(self.now) {
             self.sent += 1;
             self.out.push((transmit.to, transmit.payload));
         }

@@ -52,7 +52,7 @@ impl Metered {
 
     fn flush(&mut self, context: &mut Context<'_>) {
         let mut last = None;
-        while let Some(transmit) = self.shard.poll_transmit() {
+        while let Some(transmit) = self.shard.poll_transmit(context.clock()) {
             context.send(SOCKET, transmit.to, None, &[&transmit.payload]);
             if transmit.payload.len() > FULL {
                 self.sent += 1;
