@@ -5,6 +5,7 @@
 mod estimate;
 mod idle;
 mod offer;
+mod pairs;
 mod receive;
 mod slot;
 mod translate;
@@ -24,11 +25,13 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, ExtensionMap, RtpWrite};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
 
-use crate::packet::{Codec, Outgoing, Packet, ShortId, Stream, TrackId};
+use crate::packet::{Codec, Outgoing, Packet, Publisher, ShortId, Stream, TrackId};
 use crate::rewrite::SenderReport;
 use estimate::Estimate;
 pub use offer::OfferError;
 pub(crate) use offer::{Answer, Section, SectionUse};
+pub(crate) use pairs::Guest;
+use pairs::Pairs;
 use receive::Received;
 use slot::Slot;
 pub(crate) use translate::Shared;
@@ -116,6 +119,7 @@ pub(crate) struct Session {
     rtc: Rtc,
     prefix: String,
     slots: Vec<Slot>,
+    pairs: Pairs,
     seats: BTreeMap<TrackId, usize>,
     /// By SSRC.
     streams: Vec<Received>,
@@ -177,6 +181,7 @@ impl Session {
             rtc,
             prefix: prefix.to_owned(),
             slots: Vec::new(),
+            pairs: Pairs::default(),
             seats: BTreeMap::new(),
             streams: Vec::new(),
             channels: Vec::new(),
@@ -210,9 +215,16 @@ impl Session {
         self.rtc.direct_api().local_ice_credentials().ufrag
     }
 
-    /// Takes an offer and gives the answer.
-    pub(crate) fn handle_offer(&mut self, sdp: &str, now: Instant, out: &mut Outbox) -> Result<Answer, OfferError> {
-        let offer = offer::read(sdp)?;
+    /// Takes an offer and gives the answer. `waiting` are those whose microphone (true) or camera has no slot yet.
+    pub(crate) fn handle_offer(
+        &mut self,
+        sdp: &str,
+        waiting: &[(Publisher, bool)],
+        now: Instant,
+        out: &mut Outbox,
+    ) -> Result<Answer, OfferError> {
+        offer::check(sdp)?;
+        let offer = offer::read(&self.name_streams(sdp, waiting))?;
         let mids = offer.mids;
         let answer = self.touch(now, out, |rtc| rtc.sdp_api().accept_offer(offer.offer));
         let answer = answer.map_err(|_| OfferError::Unacceptable)?.to_sdp_string();
@@ -266,7 +278,7 @@ impl Session {
         let slot = match self.slots.iter_mut().position(|slot| slot.mid == mid) {
             Some(place) => self.slots.get_mut(place),
             None => {
-                self.slots.push(Slot::new(mid, ssrc, is_audio));
+                self.slots.push(Slot::new(mid, ssrc, is_audio, self.pairs.stream(mid)));
                 self.slots.last_mut()
             }
         };
@@ -293,16 +305,6 @@ impl Session {
             .filter_map(|(place, slot)| Some((slot.seat.as_ref()?.track, place)))
             .collect();
         gone
-    }
-
-    /// Lets a track into a free slot that understands its codec. Returns the slot's mid.
-    pub(crate) fn seat(&mut self, track: TrackId, codec: Codec) -> Option<ShortId> {
-        let is_fit = |slot: &Slot| slot.seat.is_none() && slot.format(codec).is_some();
-        let place = self.slots.iter().position(is_fit)?;
-        let slot = self.slots.get_mut(place)?;
-        slot.seat(track, codec);
-        self.seats.insert(track, place);
-        ShortId::new(&slot.mid)
     }
 
     /// Takes a track out of its slot.

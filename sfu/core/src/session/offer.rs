@@ -73,14 +73,59 @@ pub(super) struct Read {
     pub(super) mids: Vec<Mid>,
 }
 
-/// Reads an offer. Not even one that makes the parser panic does any harm.
-pub(super) fn read(sdp: &str) -> Result<Read, OfferError> {
+/// Whether an offer is one that we read at all.
+pub(super) fn check(sdp: &str) -> Result<(), OfferError> {
     if sdp.len() > MOST_BYTES || sdp.lines().filter(|line| line.starts_with("m=")).count() > MOST_SECTIONS {
         return Err(OfferError::TooLong);
     }
     if sdp.lines().any(|line| line.trim_end() == "a=setup:passive") {
         return Err(OfferError::WrongRole);
     }
+    Ok(())
+}
+
+/// An offer with a stream's id in every section that the participant receives in and that has none, which is as it should be.
+pub(super) fn with_streams(sdp: &str, mut stream: impl FnMut(Mid, bool) -> usize) -> String {
+    let mut out = String::with_capacity(sdp.len() + MOST_SECTIONS * STREAM_BYTES);
+    let mut receiving = Receiving::default();
+    for line in sdp.split_inclusive('\n') {
+        if line.starts_with("m=") {
+            receiving.end(&mut out, &mut stream);
+            receiving.is_audio = line.starts_with("m=audio ");
+            receiving.is_media = receiving.is_audio || line.starts_with("m=video ");
+        }
+        match line.trim_end() {
+            "a=recvonly" => receiving.is_one = true,
+            text if text.starts_with("a=msid:") => receiving.is_media = false,
+            text => receiving.mid = text.strip_prefix("a=mid:").map(Mid::from).or(receiving.mid),
+        }
+        out.push_str(line);
+    }
+    receiving.end(&mut out, &mut stream);
+    out
+}
+
+/// What is known of a section while its lines pass.
+#[derive(Default)]
+struct Receiving {
+    mid: Option<Mid>,
+    is_audio: bool,
+    is_media: bool,
+    is_one: bool,
+}
+
+impl Receiving {
+    /// The section is over.
+    fn end(&mut self, out: &mut String, stream: &mut impl FnMut(Mid, bool) -> usize) {
+        if let Some(mid) = self.mid.filter(|_| self.is_media && self.is_one && out.ends_with('\n')) {
+            out.push_str(&format!("a=msid:{} {mid}\r\n", stream(mid, self.is_audio)));
+        }
+        *self = Self::default();
+    }
+}
+
+/// Reads an offer. Not even one that makes the parser panic does any harm.
+pub(super) fn read(sdp: &str) -> Result<Read, OfferError> {
     let offer = catch_unwind(|| SdpOffer::from_sdp_string(sdp));
     let offer = offer.ok().and_then(Result::ok).ok_or(OfferError::Malformed)?;
     let mids =
@@ -127,6 +172,9 @@ pub(super) fn rtp_ssrc(datagram: &[u8]) -> Option<u32> {
 /// A session description of 200 media sections has about 200 KiB.
 const MOST_BYTES: usize = 512 << 10;
 
+/// What the id of a stream takes in a section.
+const STREAM_BYTES: usize = 24;
+
 /// Media sections of one session.
 const MOST_SECTIONS: usize = 256;
 
@@ -156,9 +204,27 @@ mod tests {
     }
 
     #[test]
+    fn sections_to_receive_in_are_given_a_stream_unless_they_have_one() {
+        let section =
+            |kind: &str, mid: &str, rest: &str| format!("m={kind} 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:{mid}\r\n{rest}");
+        let offer = [
+            "v=0\r\na=msid-semantic: WMS\r\n".to_owned(),
+            section("audio", "0", "a=sendonly\r\na=msid:mine mic\r\n"),
+            section("video", "1", "a=recvonly\r\n"),
+            section("video", "2", "a=recvonly\r\na=msid:theirs x\r\n"),
+            section("application", "3", "a=recvonly\r\n"),
+            section("audio", "4", "a=recvonly\r\n"),
+        ];
+        let mut named = offer.clone();
+        named[2].push_str("a=msid:7 1\r\n");
+        named[5].push_str("a=msid:8 4\r\n");
+        assert_eq!(with_streams(&offer.concat(), |_, is_audio| if is_audio { 8 } else { 7 }), named.concat());
+    }
+
+    #[test]
     fn offers_that_are_none_are_refused() {
         assert_eq!(read("hello").err(), Some(OfferError::Malformed));
-        assert_eq!(read(&"m=audio\r\n".repeat(300)).err(), Some(OfferError::TooLong));
-        assert_eq!(read("v=0\r\na=setup:passive\r\n").err(), Some(OfferError::WrongRole));
+        assert_eq!(check(&"m=audio\r\n".repeat(300)), Err(OfferError::TooLong));
+        assert_eq!(check("v=0\r\na=setup:passive\r\n"), Err(OfferError::WrongRole));
     }
 }

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use str0m::media::{Mid, Pt};
 use str0m::rtp::Ssrc;
 
-use crate::packet::{Codec, TrackId};
+use crate::packet::{Codec, Publisher, TrackId};
 use crate::rewrite::{LastNumbers, SenderReport};
 use crate::session::Session;
 use crate::shard::Holdings;
@@ -16,6 +16,8 @@ pub(super) struct Slot {
     pub(super) mid: Mid,
     pub(super) ssrc: Ssrc,
     pub(super) is_audio: bool,
+    /// The media stream that the participant takes it to be of.
+    pub(super) stream: Option<usize>,
     /// The payload types that the participant understands, one for each codec.
     pub(super) formats: Vec<(Codec, Pt)>,
     pub(super) seat: Option<Seat>,
@@ -31,6 +33,8 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) track: TrackId,
+    /// Whose microphone or camera it is.
+    pub(super) person: Option<Publisher>,
     pub(super) codec: Codec,
     offsets: Option<Offsets>,
     clock: Option<(SenderReport, Instant)>,
@@ -54,17 +58,22 @@ pub(super) struct Place {
 }
 
 impl Slot {
-    pub(super) const fn new(mid: Mid, ssrc: Ssrc, is_audio: bool) -> Self {
-        Self { mid, ssrc, is_audio, formats: Vec::new(), seat: None, numbers: None, next: None, last: None }
+    pub(super) const fn new(mid: Mid, ssrc: Ssrc, is_audio: bool, stream: Option<usize>) -> Self {
+        Self { mid, ssrc, is_audio, stream, formats: Vec::new(), seat: None, numbers: None, next: None, last: None }
     }
 
     pub(super) fn format(&self, codec: Codec) -> Option<Pt> {
         self.formats.iter().find(|(known, _)| *known == codec).map(|(_, pt)| *pt)
     }
 
+    /// Whether it has a track of this participant's.
+    pub(super) fn is_taken_by(&self, person: Publisher) -> bool {
+        self.seat.as_ref().is_some_and(|seat| seat.person == Some(person))
+    }
+
     /// Lets a track in.
-    pub(super) const fn seat(&mut self, track: TrackId, codec: Codec) {
-        self.seat = Some(Seat { track, codec, offsets: None, clock: None });
+    pub(super) const fn seat(&mut self, track: TrackId, codec: Codec, person: Option<Publisher>) {
+        self.seat = Some(Seat { track, person, codec, offsets: None, clock: None });
     }
 
     /// Gives a packet its numbers in the slot's stream; `None` if it is from before the track came in.
@@ -152,11 +161,11 @@ mod tests {
 
     #[test]
     fn a_number_is_never_used_twice_whoever_sits_in_the_slot() {
-        let (mut slot, mut now) = (Slot::new("0".into(), 7.into(), false), Instant::now());
+        let (mut slot, mut now) = (Slot::new("0".into(), 7.into(), false, None), Instant::now());
         let mut used = std::collections::BTreeSet::new();
         let mut last = 0;
         for track in 0..200_u64 {
-            slot.seat(TrackId(track), Codec::Vp8);
+            slot.seat(TrackId(track), Codec::Vp8, None);
             let first = (track * 7_919) % 60_000 + (1 << 16);
             for number in [0, 1, 3, 2, 4] {
                 now += Duration::from_millis(20);
@@ -173,8 +182,8 @@ mod tests {
 
     #[test]
     fn capture_times_follow_the_publishers_clock() {
-        let (mut slot, now) = (Slot::new("0".into(), 7.into(), true), Instant::now());
-        slot.seat(TrackId(1), Codec::Opus);
+        let (mut slot, now) = (Slot::new("0".into(), 7.into(), true, None), Instant::now());
+        slot.seat(TrackId(1), Codec::Opus, None);
         let late = now + Duration::from_secs(1);
         slot.set_clock(SenderReport { ntp: 0, rtp: 48_000 }, now);
         let at = |slot: &mut Slot, sequence, rtp| slot.place(sequence, rtp, late).map(|place| place.captured);

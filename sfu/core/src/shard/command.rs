@@ -9,7 +9,7 @@ use super::{
 };
 use crate::forward::{Before, TrackConfig, Wish};
 use crate::packet::{Kind, TrackId};
-use crate::session::{Answer, Section, SectionUse, Session};
+use crate::session::{Answer, Guest, Section, SectionUse, Session};
 
 impl Shard {
     /// Carries out an order.
@@ -90,7 +90,8 @@ impl Shard {
         now: Instant,
     ) -> Result<(), ShardError> {
         let member = self.members.get_mut(&key).ok_or(ShardError::UnknownSession(key))?;
-        let answer = match member.session.handle_offer(sdp, now, &mut self.outbox) {
+        let waiting = self.rooms.get(&member.room).map(|room| room.waiting(member)).unwrap_or_default();
+        let answer = match member.session.handle_offer(sdp, &waiting, now, &mut self.outbox) {
             Ok(answer) => answer,
             Err(why) => {
                 self.tell(Event::Refused { session: key, offer, why });
@@ -267,11 +268,14 @@ impl Shard {
         let Some(member) = self.members.get_mut(&key) else { return };
         let Some(room) = self.rooms.get(&member.room) else { return };
         let (mut asked, mut seated) = ((0, 0), Vec::new());
+        let pairs = room.pairs();
         for track in member.wishes.keys() {
             let Some(published) = room.tracks.get(track).filter(|_| !member.session.is_seated(*track)) else {
                 continue;
             };
-            match member.session.seat(*track, published.codec) {
+            let (codec, person) = (published.codec, published.person());
+            let has_other = person.is_some_and(|person| pairs.contains(&person));
+            match member.session.seat(Guest { track: *track, codec, person, has_other }) {
                 Some(mid) => seated.push(Event::Seated { session: key, track: *track, mid }),
                 None if published.kind == Kind::Audio => asked.0 += 1,
                 None => asked.1 += 1,

@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::{Due, Event, RoomKey, SessionKey, Shard};
+use super::{Due, Event, Member, RoomKey, SessionKey, Shard};
 use crate::forward::{self, Forwarder};
-use crate::packet::{Codec, Kind, ShortId, TrackId};
+use crate::packet::{Codec, Kind, Publisher, ShortId, TrackId};
 use crate::rewrite::SenderReport;
 
 /// A room's sessions and media.
@@ -22,6 +22,34 @@ pub(super) struct Published {
     pub(super) kind: Kind,
     pub(super) codec: Codec,
     pub(super) rids: Vec<ShortId>,
+}
+
+impl Published {
+    /// Whose microphone or camera it is; `None` for a screen, which goes with nothing else.
+    pub(super) const fn person(&self) -> Option<Publisher> {
+        match self.kind {
+            Kind::Audio | Kind::Video => Some(self.session.publisher()),
+            Kind::Screen => None,
+        }
+    }
+}
+
+impl Room {
+    /// Those who have a microphone and a camera.
+    pub(super) fn pairs(&self) -> BTreeSet<Publisher> {
+        let of = |kind| {
+            let tracks = self.tracks.values().filter(move |track| track.kind == kind);
+            tracks.map(|track| track.session.publisher()).collect::<BTreeSet<_>>()
+        };
+        of(Kind::Audio).intersection(&of(Kind::Video)).copied().collect()
+    }
+
+    /// Whose microphone (true) or camera a participant wishes for without having a slot for it.
+    pub(super) fn waiting(&self, member: &Member) -> Vec<(Publisher, bool)> {
+        let wished = member.wishes.keys().filter(|track| !member.session.is_seated(**track));
+        let tracks = wished.filter_map(|track| self.tracks.get(track));
+        tracks.filter_map(|track| Some((track.person()?, track.kind == Kind::Audio))).collect()
+    }
 }
 
 impl Shard {
@@ -113,8 +141,8 @@ impl Shard {
         let Some(member) = self.members.get_mut(&key) else { return };
         let (ntp, then) = *member.clock.get_or_insert((report.ntp, at));
         let mut moment = moment(ntp, then, report.ntp);
-        if moment.max(at).saturating_duration_since(moment.min(at)) > MOST_DRIFT {
-            // The participant's clock was set.
+        if moment > at || at.saturating_duration_since(moment) > MOST_DRIFT {
+            // No report comes before it was sent: the one that was believed was held up on its way. Or the participant's clock was set.
             member.clock = Some((report.ntp, at));
             moment = at;
         }

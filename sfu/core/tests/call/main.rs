@@ -5,11 +5,14 @@
 #![expect(clippy::cast_possible_truncation, reason = "numbers are small")]
 #![forbid(unsafe_code)]
 
+mod borders;
 mod calls;
 mod churn;
 mod client;
+mod clocks;
 mod codecs;
 mod congestion;
+mod crowd;
 mod descriptor;
 mod hostile;
 mod idle;

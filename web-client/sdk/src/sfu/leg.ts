@@ -68,7 +68,8 @@ interface Connection {
 
 const LISTEN_MS = 1_000;
 
-/** Sections for pictures in one description: with more, and a microphone for each of a hundred, it would not fit into a frame of signaling. */
+/** Sections for voices and for pictures in one description: with more it would not fit into a frame of signaling. */
+const MOST_VOICES = 100;
 const MOST_PICTURES = 80;
 
 /** The connection to the server's SFU, over any number of `RTCPeerConnection`s. */
@@ -306,7 +307,7 @@ export class SfuLeg {
   #countWanted(): Slots {
     const sources = [...this.#wishes.wanted].map((track) => this.#options.available.get(track)?.source);
     const video = sources.filter((source) => source === 'camera' || source === 'screen').length;
-    return { audio: sources.length - video, video: Math.min(video, MOST_PICTURES) };
+    return { audio: Math.min(sources.length - video, MOST_VOICES), video: Math.min(video, MOST_PICTURES) };
   }
 
   #drop(): void {
