@@ -4,12 +4,10 @@ use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
-use metrics::{Counter, Gauge};
 use stoa_base_net::{Context, Datagram, Full, Handler, Mailbox, Passed, SocketId};
-use stoa_sfu_core::{
-    Certificate, Command, Shard, ShardConfig, ShardError, ShardEvent, ShardStats, is_media, worker_of,
-};
+use stoa_sfu_core::{Certificate, Command, Shard, ShardConfig, ShardError, ShardEvent, is_media, worker_of};
 
+use crate::counters::Counters;
 use crate::endpoints::Endpoints;
 
 /// What the handlers of all workers have in common.
@@ -180,7 +178,7 @@ impl SfuHandler {
 
     fn tell(&mut self, news: News) {
         if self.waiting.len() >= MOST_WAITING {
-            self.counters.lost_news.increment(1);
+            self.counters.lose_news();
         } else {
             self.waiting.push_back(news);
         }
@@ -246,93 +244,56 @@ fn new_shard(worker: usize, certificate: Certificate, endpoints: &Endpoints) -> 
     Shard::new(ShardConfig { certificate, addresses: endpoints.public(), worker })
 }
 
-/// The process's counters, looked up once.
-struct Counters {
-    causes: [Counter; 7],
-    lost_news: Counter,
-    lost_events: Counter,
-    forwarded: Counter,
-    relayed: Counter,
-    lost_messages: Counter,
-    sessions: Gauge,
-    last: ShardStats,
-    last_sessions: usize,
-}
-
-impl Counters {
-    fn new() -> Self {
-        Self {
-            causes: CAUSES.map(|why| metrics::counter!("stoa_sfu_dropped_total", "why" => why)),
-            lost_news: metrics::counter!("stoa_sfu_lost_news_total"),
-            lost_events: metrics::counter!("stoa_sfu_lost_events_total"),
-            forwarded: metrics::counter!("stoa_sfu_forwarded_total"),
-            relayed: metrics::counter!("stoa_sfu_messages_total", "what" => "relayed"),
-            lost_messages: metrics::counter!("stoa_sfu_messages_total", "what" => "lost"),
-            sessions: metrics::gauge!("stoa_sfu_sessions"),
-            last: ShardStats::default(),
-            last_sessions: 0,
-        }
-    }
-
-    fn publish(&mut self, stats: ShardStats, sessions: usize) {
-        let causes = |stats: &ShardStats| {
-            [
-                stats.unknown,
-                stats.malformed,
-                stats.unauthentic,
-                stats.too_many_streams,
-                stats.engine,
-                stats.unannounced,
-                stats.unsent,
-            ]
-        };
-        for ((counter, new), old) in self.causes.iter().zip(causes(&stats)).zip(causes(&self.last)) {
-            if new != old {
-                counter.increment(new - old);
-            }
-        }
-        for (counter, new, old) in [
-            (&self.forwarded, stats.forwarded, self.last.forwarded),
-            (&self.relayed, stats.relayed_messages, self.last.relayed_messages),
-            (&self.lost_messages, stats.lost_messages, self.last.lost_messages),
-            (&self.lost_events, stats.lost_events, self.last.lost_events),
-        ] {
-            if new != old {
-                counter.increment(new - old);
-            }
-        }
-        self.count_sessions(sessions);
-        self.last = stats;
-    }
-
-    /// The gauge is the sum of all workers, so each adds and takes away its own.
-    #[expect(clippy::cast_precision_loss, reason = "counts of sessions are far below 2^52")]
-    fn count_sessions(&mut self, sessions: usize) {
-        if sessions != self.last_sessions {
-            self.sessions.increment(sessions as f64 - self.last_sessions as f64);
-            self.last_sessions = sessions;
-        }
-    }
-}
-
-impl Drop for Counters {
-    fn drop(&mut self) {
-        self.count_sessions(0);
-    }
-}
-
-impl std::fmt::Debug for Counters {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Counters").finish_non_exhaustive()
-    }
-}
-
-/// Why datagrams and packets are dropped, in the order of the counters.
-const CAUSES: [&str; 7] =
-    ["unknown", "malformed", "unauthentic", "too_many_streams", "engine", "unannounced", "unsent"];
-
 /// Addresses whose datagrams are passed to other workers.
 const MOST_ELSEWHERE: usize = 16_384;
 
 /// News that waits for room in the channel.
 const MOST_WAITING: usize = 16_384;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, sync_channel};
+
+    use super::*;
+
+    /// A handler whose news has so much room on its way.
+    fn handler(room: usize) -> (SfuHandler, Receiver<News>) {
+        let (news, heard) = sync_channel(room);
+        let certificate = Certificate::generate().unwrap();
+        let options = SfuOptions { certificate, endpoints: Endpoints::new(Vec::new()), news };
+        (SfuHandler::new(0, &options), heard)
+    }
+
+    #[test]
+    fn news_waits_in_its_order_and_what_is_too_much_is_lost() {
+        let (mut handler, heard) = handler(1);
+        let refusal = |ticket| News::Refused { worker: 0, ticket, why: ShardError::Full };
+        let most = u64::try_from(MOST_WAITING).unwrap();
+        (0..most + 10).for_each(|ticket| handler.tell(refusal(ticket)));
+        assert_eq!(handler.waiting.len(), MOST_WAITING);
+        assert!(matches!(heard.try_recv(), Ok(News::Began { worker: 0 })));
+        for expected in 0..most {
+            // There is room for one more, which the next news makes use of.
+            handler.tell(News::Nudge);
+            assert!(matches!(heard.try_recv(), Ok(News::Refused { ticket, .. }) if ticket == expected));
+        }
+        handler.tell(News::Nudge);
+        assert!(matches!(heard.try_recv(), Ok(News::Nudge)));
+    }
+
+    #[test]
+    fn addresses_of_other_workers_are_bounded_and_the_oldest_are_forgotten() {
+        let (mut handler, _heard) = handler(1);
+        let most = u32::try_from(MOST_ELSEWHERE).unwrap();
+        let address = |number: u32| SocketAddr::from((number.to_be_bytes(), 9));
+        (0..most).for_each(|number| handler.remember(address(number), 1));
+        // Known already, and elsewhere now.
+        handler.remember(address(0), 2);
+        let media = [0x80; 40];
+        assert_eq!(handler.owner(&media, address(0)), Some(2));
+        handler.remember(address(most), 3);
+        assert_eq!(handler.owner(&media, address(0)), None);
+        assert_eq!((handler.owner(&media, address(1)), handler.owner(&media, address(most))), (Some(1), Some(3)));
+        assert_eq!((handler.elsewhere.len(), handler.order.len()), (MOST_ELSEWHERE, MOST_ELSEWHERE));
+    }
+}

@@ -4,6 +4,7 @@
 //! that the kernel gave to the wrong worker is passed to the one whose session it names.
 #![forbid(unsafe_code)]
 
+mod counters;
 mod endpoints;
 mod handler;
 
