@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO := cargo
 BUILD := --release --workspace --locked
 
-.PHONY: help run build test check format lint test-rust test-web test-interop test-browser sweep crash bench-signaling bench-docs bench-turn bench-forward types deny \
+.PHONY: help run build test check format lint test-rust test-web test-interop test-browser sweep crash fuzz bench-signaling bench-docs bench-turn bench-forward types deny \
   test-coturn tools interop rivals coturn node clean
 
 help: ## Lists the targets
@@ -56,6 +56,9 @@ crash: node ## 10,000 kills of the server under load, and as many power cuts bel
 	STOA_CRASHES=10000 $(CARGO) test $(BUILD) -p stoa-crdt-sync-store
 	STOA_CRASHES=10000 $(CARGO) test $(BUILD) -p stoa --test binary killed
 
+fuzz: ## Feeds damaged input to the relay and the SFU, FUZZ_SECONDS (60) for each target of tests/fuzz; needs a C++ compiler
+	tests/fuzz/run.sh $(FUZZ_TARGETS)
+
 bench-signaling: tools build ## Measures the signaling server (10 minutes; best on an idle machine); docs/benchmarks.md says what it means
 	$(CARGO) build --profile dist --locked -p stoa -p stoa-bench --bins --examples
 	target/dist/stoa-bench
@@ -84,9 +87,10 @@ node:
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer with npm" >&2; exit 1; }
 	@[ web-client/node_modules/.package-lock.json -nt web-client/package-lock.json ] || (cd web-client && npm ci --no-audit --no-fund)
 
-# What the browser tests need: Debian's browsers, a font, a sound server (Firefox's audio clock stands still without one), npm packages without browser downloads.
+# What the browser tests need: Debian's browsers, a font, what writes Firefox's list of trusted certificates, a sound server (its audio clock stands still
+# without one), npm packages without browser downloads.
 tools: node
-	@missing=(); for package in chromium firefox-esr fonts-dejavu-core openssl pulseaudio; do \
+	@missing=(); for package in chromium firefox-esr fonts-dejavu-core libnss3-tools openssl pulseaudio; do \
 	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing+=($$package); done; \
 	  if [ $${#missing[@]} -gt 0 ]; then echo "installing $${missing[*]}"; \
 	    apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; fi

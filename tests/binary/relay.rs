@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -35,8 +34,9 @@ pub(crate) fn relay(adjust: impl FnOnce(&mut Command)) -> (Server, TempDir) {
 
 const ADMIN: &str = "an administrator's token";
 
+/// On an address where nothing of ours listens: our own ports may be no peer's.
 fn peer() -> UdpSocket {
-    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let peer = UdpSocket::bind("127.0.0.2:0").unwrap();
     peer.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     peer
 }
@@ -138,7 +138,7 @@ fn what_is_not_public_is_denied_and_our_own_ports_always_are() {
     // The address that relayed addresses have may be a peer, but nothing else of it is reached.
     let mut client = Turn::udp(closed.udp, "ada", "pass");
     client.allocate();
-    assert_eq!(client.bind(0x4000, peer().local_addr().unwrap()), 0);
+    assert_eq!(client.bind(0x4000, "127.0.0.1:9".parse().unwrap()), 0);
     client.say(0x4000, b"hello");
     until(|| stories(&closed).to_string().contains("[\"peer_denied\",1]"));
     let (open, _folder) = relay(|_| {});
@@ -161,7 +161,7 @@ fn connections_are_relayed_like_datagrams() {
         command.env("STOA_RELAY_TCP_LISTEN", "127.0.0.1:0").env("STOA_UDP_WORKERS", "2");
     });
     let door = tcp_of(&server);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.2:0").unwrap();
     let mut control = Turn::tcp(door, "ada", "pass");
     let tcp = |request: Builder| request.attribute(attribute::REQUESTED_TRANSPORT, &[6, 0, 0, 0]);
     assert_eq!(control.ask(ALLOCATE, tcp).0, 0);
@@ -181,10 +181,14 @@ fn connections_are_relayed_like_datagrams() {
 }
 
 pub(crate) fn tcp_of(server: &Server) -> SocketAddr {
-    let (_, answer) = post(server, "/v1/turn-credentials", Some(ADMIN), "");
-    let uris: Vec<String> = serde_json::from_value(answer["uris"].clone()).unwrap();
-    let uri = uris.iter().find(|uri| uri.starts_with("turn:") && uri.ends_with("tcp")).unwrap();
-    uri.trim_start_matches("turn:").trim_end_matches("?transport=tcp").parse().unwrap()
+    door_in(&post(server, "/v1/turn-credentials", Some(ADMIN), "").1, "turn:")
+}
+
+/// The address for connections among those that come with credentials.
+fn door_in(made: &Value, scheme: &str) -> SocketAddr {
+    let uris: Vec<String> = serde_json::from_value(made["uris"].clone()).unwrap();
+    let address = |uri: &String| uri.strip_prefix(scheme)?.strip_suffix("?transport=tcp")?.parse().ok();
+    uris.iter().find_map(address).unwrap()
 }
 
 #[test]
@@ -259,9 +263,8 @@ impl TlsRelay {
         let [key, cert] = ["key.pem", "cert.pem"].map(|name| folder.path().join(name));
         fs::write(&key, made.signing_key.serialize_pem()).unwrap();
         fs::write(&cert, made.cert.pem()).unwrap();
-        let door = free_port();
         let (server, other) = relay(|command| {
-            command.env("STOA_TLS_CERT", cert).env("STOA_TLS_KEY", key).env("STOA_RELAY_TLS_LISTEN", door.to_string());
+            command.env("STOA_TLS_CERT", cert).env("STOA_TLS_KEY", key).env("STOA_RELAY_TLS_LISTEN", "127.0.0.1:0");
             adjust(command);
         });
         let mut roots = rustls::RootCertStore::empty();
@@ -272,6 +275,9 @@ impl TlsRelay {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
+        let https = secure(config.clone(), server.http);
+        let (_, made) = post_over(https, &server, "/v1/turn-credentials", Some(ADMIN), "");
+        let door = door_in(&made, "turns:");
         Self { server, door, config, _folders: [folder, other] }
     }
 
@@ -308,16 +314,6 @@ fn tls_is_served_with_the_certificate_of_the_pages() {
     }
 }
 
-/// Taken by nobody a moment ago, and outside of the range from which the kernel hands out ports.
-fn free_port() -> SocketAddr {
-    static CALLS: AtomicU16 = AtomicU16::new(0);
-    // Tests that run at the same time shall not find the same one.
-    let apart = 20 * CALLS.fetch_add(1, Ordering::Relaxed);
-    let first = 21_000 + u16::try_from(std::process::id() % 5000).unwrap() + apart;
-    let free = (first..first + 1000).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-    free.into_iter().find(|address| TcpListener::bind(address).is_ok()).unwrap()
-}
-
 #[tokio::test]
 async fn the_end_of_a_session_ends_its_allocations_and_a_blip_does_not() {
     let server = Server::start();
@@ -348,7 +344,16 @@ async fn the_end_of_a_session_ends_its_allocations_and_a_blip_does_not() {
 
 /// One plain HTTP exchange; the status and the body.
 fn post(server: &Server, path: &str, token: Option<&str>, body: &str) -> (u16, Value) {
-    let mut stream = TcpStream::connect(server.http).unwrap();
+    post_over(TcpStream::connect(server.http).unwrap(), server, path, token, body)
+}
+
+fn post_over(
+    mut stream: impl Read + Write,
+    server: &Server,
+    path: &str,
+    token: Option<&str>,
+    body: &str,
+) -> (u16, Value) {
     let token = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
     let length = body.len();
     let head = format!("POST {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{token}", server.http);

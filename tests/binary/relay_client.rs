@@ -1,7 +1,7 @@
 //! A TURN client of the simplest kind.
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ impl Turn {
         let mut buffer = [0; 2048];
         match &mut self.wire {
             Wire::Udp(socket) => {
-                let length = socket.recv(&mut buffer).expect("the server says nothing");
+                let length = unbroken(|| socket.recv(&mut buffer)).expect("the server says nothing");
                 Some(buffer[..length].to_vec())
             }
             Wire::Stream { stream, received, .. } => loop {
@@ -95,10 +95,10 @@ impl Turn {
                     received.drain(..taken);
                     return Some(found);
                 }
-                match stream.read(&mut buffer) {
+                match unbroken(|| stream.read(&mut buffer)) {
                     Ok(0) => return None,
                     Ok(length) => received.extend_from_slice(&buffer[..length]),
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => panic!("the server says nothing"),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => panic!("the server says nothing"),
                     Err(_) => return None,
                 }
             },
@@ -217,6 +217,17 @@ fn payload_of(message: &[u8]) -> (Option<SocketAddr>, Vec<u8>) {
     assert_eq!((indication.class, indication.method), (Class::Indication, stun::DATA));
     let peer = read_xored(indication.first(attribute::XOR_PEER_ADDRESS).unwrap(), indication.transaction);
     (peer, indication.first(attribute::DATA).unwrap().to_vec())
+}
+
+/// Tries again where the call ended because the whole process was stopped for a while: with a time limit on the socket the kernel does not
+/// do so by itself.
+fn unbroken(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }
 
 /// A bound on a broken test, not a measurement.

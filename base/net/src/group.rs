@@ -1,11 +1,12 @@
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use rustix::event::epoll;
+use socket2::Socket;
 
 use crate::context::Desk;
 use crate::counts::Metrics;
@@ -17,7 +18,7 @@ use crate::inside::Inside;
 use crate::mailbox::Mailbox;
 use crate::neighbours::Neighbours;
 use crate::ring::Parcel;
-use crate::sockets::{Sockets, open_shared};
+use crate::sockets::{Sockets, open_exclusive, open_shared};
 use crate::worker::{Worker, watch_waker};
 
 /// The media workers of a process: one thread each, all on the same UDP addresses.
@@ -78,7 +79,8 @@ impl Group {
         F: Fn(usize) -> Vec<Box<dyn Handler>> + Send + Sync + 'static,
     {
         let make: MakeHandlers = Arc::new(make);
-        let addresses = addresses.iter().map(|address| claim(*address)).collect::<Result<Arc<[_]>, _>>()?;
+        let claimed = addresses.iter().map(|address| claim(*address)).collect::<Result<Vec<_>, _>>()?;
+        let addresses: Arc<[_]> = claimed.iter().map(|(address, _)| *address).collect();
         let first = addresses.first().copied().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
         let failed = |source| GroupError { address: first, source };
         let features = features.probed(first).map_err(failed)?;
@@ -93,8 +95,9 @@ impl Group {
         );
         let neighbours = Arc::new(Neighbours::new(workers.max(1)).map_err(failed)?);
         let mut group = Self { addresses, threads: Vec::new(), neighbours, features };
+        let mut claimed = claimed.into_iter().map(|(_, socket)| socket).collect();
         for index in 0..workers.max(1) {
-            if let Err(error) = group.spawn(index, Arc::clone(&make)) {
+            if let Err(error) = group.spawn(index, std::mem::take(&mut claimed), Arc::clone(&make)) {
                 group.stop();
                 return Err(error);
             }
@@ -133,7 +136,8 @@ impl Group {
         }
     }
 
-    fn spawn(&mut self, index: usize, make: MakeHandlers) -> Result<(), GroupError> {
+    /// Starts a worker: the first one on the sockets that claimed the addresses, the others on sockets of their own.
+    fn spawn(&mut self, index: usize, claimed: Vec<Socket>, make: MakeHandlers) -> Result<(), GroupError> {
         let first = self.addresses.first().copied().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
         let failed = |source: io::Error| GroupError { address: first, source };
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|errno| failed(errno.into()))?;
@@ -141,8 +145,10 @@ impl Group {
             watch_waker(&epoll, &own.waker).map_err(failed)?;
         }
         let mut sockets = Sockets::new(epoll, self.features);
+        let mut claimed = claimed.into_iter();
         for address in &*self.addresses {
-            let listening = open_shared(*address).and_then(|socket| sockets.listen(socket));
+            let socket = claimed.next().map_or_else(|| open_shared(*address), Ok);
+            let listening = socket.and_then(|socket| sockets.listen(socket));
             listening.map_err(|source| GroupError { address: *address, source })?;
         }
         let (listening, neighbours, features) =
@@ -172,12 +178,14 @@ impl Group {
 
 /// Makes sure that nobody else has the port, and finds one when asked for port 0.
 ///
-/// `SO_REUSEPORT` would let a second server of the same user join the group in silence and take half of the datagrams, so the
-/// first bind is an exclusive one.
-fn claim(address: SocketAddr) -> Result<SocketAddr, GroupError> {
-    let claimed = crate::sockets::open(address).and_then(|socket| {
-        socket.bind(&address.into())?;
-        UdpSocket::from(socket).local_addr()
+/// `SO_REUSEPORT` would let a second server of the same user join the group in silence and take half of the datagrams, so the first
+/// socket is bound without it. It is given the option afterwards, and kept: were it closed in between, two servers that start at the same
+/// moment could both find the port free.
+fn claim(address: SocketAddr) -> Result<(SocketAddr, Socket), GroupError> {
+    let claimed = open_exclusive(address).and_then(|socket| {
+        let claimed = socket.local_addr()?.as_socket().unwrap_or(address);
+        socket.set_reuse_port(true)?;
+        Ok((claimed, socket))
     });
     claimed.map_err(|source| GroupError { address, source })
 }

@@ -200,14 +200,26 @@ pub(crate) fn open(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Binds one member of a `SO_REUSEPORT` group.
+/// Binds the first member of a group; fails when anybody has the port.
+pub(crate) fn open_exclusive(address: SocketAddr) -> io::Result<Socket> {
+    let socket = open_listening(address)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Binds one more member of a `SO_REUSEPORT` group.
 pub(crate) fn open_shared(address: SocketAddr) -> io::Result<Socket> {
+    let socket = open_listening(address)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn open_listening(address: SocketAddr) -> io::Result<Socket> {
     let socket = open(address)?;
     // The kernel caps the sizes by itself, so there is nothing to fail.
     socket.set_recv_buffer_size(LISTENING_BUFFER)?;
     socket.set_send_buffer_size(LISTENING_BUFFER)?;
-    socket.set_reuse_port(true)?;
-    socket.bind(&address.into())?;
     Ok(socket)
 }
 

@@ -56,13 +56,24 @@ impl PortPool {
         Some(port)
     }
 
+    /// Any free port when the one that was taken before could not be had. [`Self::take`] would offer its neighbour next, and then it again:
+    /// who holds one of the two often holds both.
+    pub(crate) fn take_another(&mut self, random: &mut Random) -> Option<u16> {
+        if random.below((self.pairs.len() + self.singles.len()).max(1)) < self.pairs.len() {
+            self.take_even(random)
+        } else {
+            self.take(random)
+        }
+    }
+
     /// A free even port.
     pub(crate) fn take_even(&mut self, random: &mut Random) -> Option<u16> {
         if let Some(even) = self.take_pair(random) {
             self.add_single(even + 1);
             return Some(even);
         }
-        let even = self.singles.iter().copied().find(|port| port.is_multiple_of(2))?;
+        let evens = || self.singles.iter().copied().filter(|port| port.is_multiple_of(2));
+        let even = evens().nth(random.below(evens().count().max(1)))?;
         self.remove(even);
         Some(even)
     }
@@ -188,9 +199,16 @@ impl SharedPorts {
 
     /// Marks all ports of one worker as free.
     pub(crate) fn clear_worker(&self, worker: usize, workers: usize) {
-        for address in 0..self.bits.len() / WORDS {
-            for port in (0..=u16::MAX).filter(|port| usize::from(port / 2) % workers.max(1) == worker) {
-                self.clear(address, port);
+        for (index, word) in self.bits.iter().enumerate() {
+            let mut left = word.load(Ordering::Relaxed);
+            // Nearly all are empty, so that only what is set is looked at.
+            while left != 0 {
+                let place = left.trailing_zeros();
+                left &= left - 1;
+                let port = index % WORDS * 64 + place as usize;
+                if port / 2 % workers.max(1) == worker {
+                    word.fetch_and(!(1 << place), Ordering::Relaxed);
+                }
             }
         }
     }
@@ -222,7 +240,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_port_is_given_out_twice_or_lost(
-            low in 1u16..40, length in 0u16..40, workers in 1usize..4, steps in prop::collection::vec((0u8..4, any::<u16>()), 0..200),
+            low in 1u16..40, length in 0u16..40, workers in 1usize..4, steps in prop::collection::vec((0u8..5, any::<u16>()), 0..200),
         ) {
             let mut random = Random::new([1; 32]);
             let mut pool = PortPool::new(low, low + length, 0, workers);
@@ -232,6 +250,7 @@ mod tests {
                 let got: Vec<u16> = match step {
                     0 => pool.take(&mut random).into_iter().collect(),
                     1 => pool.take_even(&mut random).into_iter().inspect(|port| assert_eq!(port % 2, 0)).collect(),
+                    3 => pool.take_another(&mut random).into_iter().collect(),
                     2 => pool.take_pair(&mut random).into_iter().flat_map(|even| [even, even + 1]).collect(),
                     _ => {
                         if !taken.is_empty() {
@@ -247,6 +266,19 @@ mod tests {
                 }
                 prop_assert_eq!(pool.free() + taken.len(), all);
             }
+        }
+    }
+
+    #[test]
+    fn a_worker_that_begins_anew_clears_its_own_ports() {
+        let shared = SharedPorts::new(2);
+        let ports = [0, 1, 2, 3, 62, 63, 64, 49_153, 65_534, u16::MAX];
+        ports.iter().for_each(|port| (0..2).for_each(|address| shared.set(address, *port)));
+        shared.clear_worker(2, 3);
+        for port in ports {
+            let is_its_own = port / 2 % 3 == 2;
+            assert_eq!([shared.has(0, port), shared.has(1, port)], [!is_its_own; 2], "{port}");
+            assert_eq!(shared.worker_of(0, port, 3), (!is_its_own).then_some(usize::from(port / 2 % 3)));
         }
     }
 

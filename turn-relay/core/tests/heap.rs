@@ -122,7 +122,7 @@ fn strangers_leave_nothing_behind() {
     };
     (0..1000).for_each(|source| send(&mut world, source));
     let before = BYTES.with(Cell::get);
-    (1000..101_000).for_each(|source| send(&mut world, source));
+    (1000..1_001_000).for_each(|source| send(&mut world, source));
     let grown = BYTES.with(Cell::get) - before;
     assert!(grown <= 0, "{grown} bytes");
 }

@@ -222,7 +222,7 @@ mod tests {
     }
 
     fn ask(relay: &mut Relay, nonce: Option<&[u8]>, now: Instant) -> Vec<u8> {
-        let client = SocketAddr::from(([192, 0, 2, 1], 1));
+        let [client, server] = [7, 1].map(|host| SocketAddr::from(([192, 0, 2, host], 1)));
         let mut request = Builder::new(Class::Request, ALLOCATE, TransactionId([1; 12]));
         if let Some(nonce) = nonce {
             let key = Key::long_term(Algorithm::Md5, b"ada", b"stoa", b"pass");
@@ -233,7 +233,7 @@ mod tests {
                 .attribute(attribute::NONCE, nonce)
                 .integrity(Integrity::Sha1, key.as_bytes());
         }
-        let tuple = FiveTuple::new(Transport::Udp, client, client);
+        let tuple = FiveTuple::new(Transport::Udp, client, server);
         let FromClient::Answer(answer) = relay.handle_client(tuple, &request.finish(), now) else {
             panic!("no answer")
         };

@@ -124,15 +124,17 @@ impl TcpRelays {
 
 fn listen(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections to peers leave from the same port, RFC 6062 § 5.2, and those of an earlier allocation may linger on it.
+    // Connections of an earlier allocation may linger on the port.
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
+    // Connections to peers leave from the same port, RFC 6062 § 5.2. Shared any earlier, another process of the same user could listen
+    // there as well, and would get half of the peers.
+    socket.set_reuse_port(true)?;
     Ok(socket)
 }
 
@@ -168,3 +170,26 @@ const TCP_TAGS: u32 = 1 << 31;
 /// Peers that the kernel holds for one relayed address until they are accepted.
 const BACKLOG: i32 = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_relayed_port_has_one_listener_and_connections_leave_from_it() {
+        let first = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = first.local_addr().unwrap().as_socket().unwrap();
+        assert_eq!(listen(address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = peer.local_addr().unwrap();
+        let (out, accepted) = tokio::join!(connect(address, to), peer.accept());
+        let (out, (far, from)) = (out.unwrap(), accepted.unwrap());
+        assert_eq!(from, address);
+        drop(first);
+        // What lingers of earlier connections does not keep the next one out.
+        let second = listen(address).unwrap();
+        assert_eq!(listen(address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop((out, far, second));
+        listen(address).unwrap();
+    }
+}

@@ -156,7 +156,13 @@ pub(crate) fn outsider(address: &str) -> UdpSocket {
 
 pub(crate) fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     let mut buffer = vec![0; 70_000];
-    let (length, from) = socket.recv_from(&mut buffer).unwrap();
+    let (length, from) = loop {
+        match socket.recv_from(&mut buffer) {
+            // The whole process was stopped for a while: with a time limit on the socket the kernel does not try again by itself.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            result => break result.unwrap(),
+        }
+    };
     buffer.truncate(length);
     (buffer, from)
 }

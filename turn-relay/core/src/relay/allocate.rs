@@ -9,6 +9,7 @@ use crate::address::source_of;
 use crate::allocation::{Allocation, AllocationId, Pending, RelayId, RelaySocket, SocketTag};
 use crate::auth::Unproved;
 use crate::config::RelayAddress;
+use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::stun::attribute::{self, Family};
 use crate::stun::{self, Builder, Class};
@@ -172,7 +173,7 @@ impl Relay {
         };
         *allocation.relay_mut(Family::of(main.external.ip())) = Some(main);
         if let Some(family) = additional {
-            match self.take_port(family, reached, wish.is_tcp, None) {
+            match self.take_port(family, reached, wish.is_tcp, Take::first(None)) {
                 Some((relay, _)) => *allocation.relay_mut(family) = Some(relay),
                 None if self.addresses.iter().all(|address| Family::of(address.external) != family) => {
                     address_error = Some((family, Refusal::AddressFamilyNotSupported.code()));
@@ -225,7 +226,7 @@ impl Relay {
             self.deadlines.clear(Timer::Reservation(token));
             return self.relay_socket(reserved.address, reserved.port).ok_or(Refusal::InsufficientCapacity);
         }
-        let taken = self.take_port(family, reached, wish.is_tcp, wish.even);
+        let taken = self.take_port(family, reached, wish.is_tcp, Take::first(wish.even));
         let (relay, next) = taken.ok_or(Refusal::InsufficientCapacity)?;
         if let Some(port) = next {
             *token = Some(self.reserve(relay.address, port));
@@ -239,9 +240,9 @@ impl Relay {
         family: Family,
         reached: IpAddr,
         is_tcp: bool,
-        even: Option<bool>,
+        take: Take,
     ) -> Option<(RelaySocket, Option<u16>)> {
-        if even == Some(true) && self.reservations.by_token.len() >= MAX_RESERVATIONS {
+        if take == Take::Pair && self.reservations.by_token.len() >= MAX_RESERVATIONS {
             return None;
         }
         let pools = if is_tcp { &mut self.tcp_ports } else { &mut self.udp_ports };
@@ -252,16 +253,13 @@ impl Relay {
             std::cmp::Reverse((is_near, pool.free()))
         });
         // The best address may have no port of this kind left.
-        let random = &mut self.random;
-        let (address, port) = fitting.into_iter().find_map(|(address, (_, pool))| {
-            let port = match even {
-                None => pool.take(random),
-                Some(false) => pool.take_even(random),
-                Some(true) => pool.take_pair(random),
-            };
-            port.map(|port| (address, port))
+        let (random, policy) = (&mut self.random, &self.policy);
+        let (address, port) = fitting.into_iter().find_map(|(address, (known, pool))| {
+            // With sockets the kernel sees to it that nobody gets the address of a service of ours; without them nobody else does.
+            let is_own = |port: u16| policy.is_own_service((known.external, port).into());
+            take.port_of(pool, random, is_own).map(|port| (address, port))
         })?;
-        let next = (even == Some(true)).then_some(port.wrapping_add(1));
+        let next = (take == Take::Pair).then_some(port.wrapping_add(1));
         self.tell_free_ports(address, is_tcp);
         self.relay_socket(address, port).map(|relay| (relay, next))
     }
@@ -351,7 +349,7 @@ impl Relay {
         let is_main = pending.additional != Some(relay.family);
         let (even, token) = if is_main { (pending.even, pending.token.take()) } else { (None, None) };
         // The new one is taken before the old one is given back, so that it is another one.
-        let new = if may_try { self.take_port(relay.family, reached, is_tcp, even) } else { None };
+        let new = if may_try { self.take_port(relay.family, reached, is_tcp, Take::again(even)) } else { None };
         self.give_back(&old, is_tcp);
         if let Some(token) = token {
             self.end_reservation(token);
@@ -427,6 +425,49 @@ impl Relay {
         if let Some(token) = pending.and_then(|pending| pending.token) {
             self.end_reservation(token);
         }
+    }
+}
+
+/// Which port is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Take {
+    Any,
+    /// Any, after one that could not be had.
+    Another,
+    Even,
+    /// An even one whose successor is free as well, and taken with it.
+    Pair,
+}
+
+impl Take {
+    /// As EVEN-PORT says.
+    fn first(even: Option<bool>) -> Self {
+        even.map_or(Self::Any, |has_next| if has_next { Self::Pair } else { Self::Even })
+    }
+
+    /// The same when a port could not be had.
+    fn again(even: Option<bool>) -> Self {
+        if even.is_none() { Self::Another } else { Self::first(even) }
+    }
+
+    /// A port for which `is_own` does not hold, nor for the other one of a pair.
+    fn port_of(self, pool: &mut PortPool, random: &mut Random, is_own: impl Fn(u16) -> bool) -> Option<u16> {
+        let mut refused = Vec::new();
+        let found = loop {
+            let port = match self {
+                Self::Any => pool.take(random),
+                Self::Another => pool.take_another(random),
+                Self::Even => pool.take_even(random),
+                Self::Pair => pool.take_pair(random),
+            };
+            let taken = |port: u16| [Some(port), (self == Self::Pair).then_some(port | 1)].into_iter().flatten();
+            match port {
+                Some(port) if taken(port).any(&is_own) => refused.extend(taken(port)),
+                found => break found,
+            }
+        };
+        refused.into_iter().for_each(|port| pool.give_back(port));
+        found
     }
 }
 

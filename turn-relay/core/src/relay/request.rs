@@ -71,10 +71,14 @@ impl Relay {
         }
     }
 
-    /// Whether a datagram claims to come from where no client can be: nowhere, or our own addresses, which would begin a loop.
+    /// Whether a datagram claims to come from where no client can be: nowhere, or our own UDP sockets, which would begin a loop.
+    ///
+    /// Clients on this host may well have the port of a TCP service of ours, or one that is relayed within the process only.
     fn is_nobody(&self, tuple: &FiveTuple) -> bool {
-        let is_own = || self.policy.is_own_service(tuple.client) || self.is_relayed(tuple.client);
-        !tuple.transport.is_stream() && (tuple.client.port() == 0 || is_own())
+        let client = tuple.client;
+        let is_own = || client == tuple.server || self.policy.is_media(client);
+        let is_relayed = || !self.is_virtual && self.is_relayed(client);
+        !tuple.transport.is_stream() && (client.port() == 0 || is_own() || is_relayed())
     }
 
     fn handle_request(&mut self, message: Message<'_>, tuple: FiveTuple, now: Instant) -> FromClient<'_> {

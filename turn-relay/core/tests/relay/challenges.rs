@@ -83,6 +83,20 @@ fn answers_go_to_any_port_but_0() {
 }
 
 #[test]
+fn clients_on_this_host_may_have_any_port_that_is_no_socket_of_ours() {
+    let own = ["192.0.2.10:3479", "192.0.2.10:80"].map(|own| own.parse().unwrap());
+    let policy = PeerPolicy { own_services: own.into(), media: vec![own[0]], ..PeerPolicy::default() };
+    let mut world = World::with(Config { policy, ports: Ports::Virtual, ..config() });
+    let relayed = Client::ada().allocate(&mut world).relayed(attribute::Family::V4).to_string();
+    let mut code = |address: &str| Client::new(address, "ada", "pass").allocate(&mut world).code;
+    assert_eq!(code("192.0.2.10:80"), 0, "that is a TCP port");
+    assert_eq!(code(&relayed), 0, "without sockets there is no way for a loop");
+    let mut stranger = Client::new("192.0.2.10:3479", "ada", "pass");
+    stranger.nonce = b"AAAAAAAA".to_vec();
+    assert_eq!(stranger.allocate(&mut world).code, 1, "that is another door of ours");
+}
+
+#[test]
 fn two_relayed_addresses_make_no_loop() {
     // The two clients are each other's relayed addresses: every payload would come back as a message, larger each time.
     let mut world = World::new();

@@ -170,6 +170,37 @@ fn a_port_that_others_hold_is_replaced_by_another_one() {
 }
 
 #[test]
+fn neighbouring_ports_that_others_hold_are_not_tried_over_and_over() {
+    let mut world = World::with(Config { ports: Ports::Range(50_000, 50_019), ..config() });
+    // Five of ten pairs, both ports of each.
+    world.unbindable = (50_000..50_010).collect();
+    for port in 1..=10 {
+        let mut client = Client::new(&format!("198.18.0.1:{port}"), "ada", "pass");
+        assert_eq!(client.allocate(&mut world).code, 0);
+    }
+    assert_eq!(world.sockets.len(), 10, "all that can be had");
+}
+
+#[test]
+fn an_address_of_our_own_is_nobodys_relayed_address() {
+    let own_services = (50_000..50_006).map(|port| ([192, 0, 2, 10], port).into()).collect();
+    let policy = PeerPolicy { own_services, ..PeerPolicy::default() };
+    let mut world = World::with(Config { ports: Ports::Range(50_000, 50_008), policy, ..config() });
+    let free = world.relay.free_ports();
+    let mut allocate = |port: u16, even: Option<u8>| {
+        let mut client = Client::new(&format!("198.18.0.1:{port}"), "ada", "pass");
+        let response = client.ask(&mut world, stun::ALLOCATE, |request| {
+            even.into_iter().fold(udp(request), |request, even| request.attribute(attribute::EVEN_PORT, &[even]))
+        });
+        (response.code, response.relayed.first().map(SocketAddr::port))
+    };
+    assert_eq!(allocate(1, Some(0x80)), (0, Some(50_006)));
+    assert_eq!(allocate(2, Some(0)), (0, Some(50_008)));
+    assert_eq!([allocate(3, None), allocate(4, Some(0)), allocate(5, Some(0x80))], [(508, None); 3]);
+    assert_eq!(world.relay.free_ports(), free - 3, "what was refused is given back");
+}
+
+#[test]
 fn a_pair_of_ports_that_others_hold_is_replaced_by_another_pair() {
     let mut world = World::with(Config { ports: Ports::Range(50_000, 50_019), ..config() });
     // Of ten pairs seven cannot be had: their even ports are somebody else's.

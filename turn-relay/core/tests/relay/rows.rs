@@ -149,7 +149,18 @@ const ROWS: &[(&str, &[&str])] = &[
         &["bytes_and_packets_stay_within_their_rates", "each_allocation_has_limits_of_its_own"],
     ),
     ("slow readers beside fast ones", &["a_client_that_does_not_read_loses_payload_and_nobody_else_does"]),
-    ("clients and peers on port 0, 19, 53, 123 and our own", &["answers_go_to_any_port_but_0"]),
+    (
+        "clients and peers on port 0, 19, 53, 123 and our own",
+        &["answers_go_to_any_port_but_0", "clients_on_this_host_may_have_any_port_that_is_no_socket_of_ours"],
+    ),
+    (
+        "ports of the range that are somebody else's or our own, ports that another worker has left",
+        &[
+            "neighbouring_ports_that_others_hold_are_not_tried_over_and_over",
+            "an_address_of_our_own_is_nobodys_relayed_address",
+            "a_worker_without_ports_leaves_clients_to_one_that_has_some",
+        ],
+    ),
     ("a loop between two relayed addresses", &["two_relayed_addresses_make_no_loop"]),
     // Amplification.
     (

@@ -1,7 +1,7 @@
 //! A relay on loopback, and a client of the simplest kind.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
@@ -33,7 +33,10 @@ pub(crate) struct Options {
 impl Options {
     /// One worker, and ports that no other test of this file has.
     pub(crate) fn with_ports(first: u16) -> Self {
-        let ports = Ports::Range(first, first + 99);
+        Self::with(Ports::Range(first, first + 99))
+    }
+
+    pub(crate) fn with(ports: Ports) -> Self {
         Self { workers: 1, ports, limits: Limits::default(), others: Vec::new }
     }
 }
@@ -65,10 +68,9 @@ impl World {
         control.add_own_services(&[udp, tcp]).unwrap();
         control.add_media(&[udp]).unwrap();
         drop(entered);
-        let world = Self { udp, tcp, control, group: Some(group), _runtime: runtime };
-        // Orders are carried out one after the other: with this answer the others were.
-        world.report();
-        world
+        // Until then a worker may not know yet what is ours and what is behind it.
+        runtime.block_on(control.settled()).unwrap();
+        Self { udp, tcp, control, group: Some(group), _runtime: runtime }
     }
 
     pub(crate) fn report(&self) -> Vec<stoa_turn_relay_server::Report> {
@@ -109,6 +111,8 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn udp(server: SocketAddr, user: &str) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        // The port stays taken: whoever got it next would find this client's allocation there.
+        std::mem::forget(socket.try_clone().unwrap());
         socket.connect(server).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Self::over(Wire::Udp(socket), user)
@@ -138,7 +142,7 @@ impl Client {
         let mut buffer = [0; 2048];
         match &mut self.wire {
             Wire::Udp(socket) => {
-                let length = socket.recv(&mut buffer).expect("the relay says nothing");
+                let length = unbroken(|| socket.recv(&mut buffer)).expect("the relay says nothing");
                 Some(buffer[..length].to_vec())
             }
             Wire::Tcp { stream, received } => loop {
@@ -147,10 +151,9 @@ impl Client {
                     received.drain(..taken);
                     return Some(found);
                 }
-                match stream.read(&mut buffer) {
-                    Ok(0) => return None,
-                    Ok(length) => received.extend_from_slice(&buffer[..length]),
-                    Err(error) => panic!("the relay says nothing: {error}"),
+                match unbroken(|| stream.read(&mut buffer)).expect("the relay says nothing") {
+                    0 => return None,
+                    length => received.extend_from_slice(&buffer[..length]),
                 }
             },
         }
@@ -240,6 +243,17 @@ impl Client {
         match self.wire {
             Wire::Tcp { stream, received } => (stream, received),
             Wire::Udp(_) => panic!("no stream"),
+        }
+    }
+}
+
+/// Tries again where the call ended because the whole process was stopped for a while: with a time limit on the socket the kernel does not
+/// do so by itself.
+fn unbroken(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
         }
     }
 }

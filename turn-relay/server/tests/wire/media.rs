@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use stoa_base_net::{Context, Datagram, Handler, Passed};
+use stoa_turn_relay_core::Ports;
 use stoa_turn_relay_core::stun::{self, Builder, Class, TransactionId};
-use stoa_turn_relay_core::{Limits, Ports};
 
 use crate::client::{Client, Options, World};
 
@@ -40,7 +40,7 @@ impl Handler for Media {
 }
 
 fn start(workers: usize, ports: Ports) -> World {
-    World::start(Options { workers, ports, limits: Limits::default(), others: || vec![Box::new(Media)] })
+    World::start(Options { workers, others: || vec![Box::new(Media)], ..Options::with(ports) })
 }
 
 #[test]
