@@ -1,6 +1,7 @@
 //! Documents in the real binary: followed, kept, killed, backed up.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
 use stoa_crdt_sync_core::update::{StateVector, Update};
@@ -55,46 +56,44 @@ async fn the_rooms_documents_are_followed_over_the_signaling_socket() {
 }
 
 /// Kills the server while three people write, again and again: what was acknowledged is there afterwards, deletes included.
-#[tokio::test]
-async fn nothing_that_was_acknowledged_is_lost_when_the_server_is_killed() {
-    let rounds = std::env::var("STOA_CRASHES").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(50);
+/// `STOA_CRASHES` says how often; some folders at a time, as a life is mostly waiting.
+#[test]
+fn nothing_that_was_acknowledged_is_lost_when_the_server_is_killed() {
+    let kills = std::env::var("STOA_CRASHES").ok().and_then(|kills| kills.parse().ok()).unwrap_or(50_u64);
+    let (folders, next) = (kills.div_ceil(LIVES), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..FOLDERS_AT_ONCE {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                loop {
+                    let folder = next.fetch_add(1, Ordering::Relaxed);
+                    if folder >= folders {
+                        return;
+                    }
+                    runtime.block_on(live(folder));
+                }
+            });
+        }
+    });
+}
+
+/// One folder lives through so many kills.
+async fn live(seed: u64) {
     let folder = TempDir::new().unwrap();
     let mut promised: [Vec<Vec<u8>>; 3] = Default::default();
-    for round in 0..rounds {
+    for life in 0..LIVES {
         let server = Server::start_in(folder.path());
         let mut writers = Vec::new();
-        for (index, promised) in promised.iter_mut().enumerate() {
-            let follower = Follower::open(&server, &format!("doc-{index}"), 1 + round * 3 + index as u64).await;
-            let state = Update::read(follower.state().into()).unwrap();
-            let vector: StateVector = state.authors().map(|(client, clocks)| (client, clocks.end)).collect();
-            let deletes = state.deletes();
-            for update in promised.drain(..) {
-                let update = Update::read(update.into()).unwrap();
-                assert!(
-                    update.is_known(&vector, deletes),
-                    "round {round}, doc-{index}: an acknowledged update is gone"
-                );
-            }
+        for (index, promised) in promised.iter().enumerate() {
+            let follower = Follower::open(&server, &format!("doc-{index}"), 1 + life * 3 + index as u64).await;
+            let missing = missing(&follower, promised);
+            assert!(
+                missing.is_empty(),
+                "folder {seed}, life {life}, doc-{index}: {missing:?} of the acknowledged are gone"
+            );
             writers.push(follower);
         }
-        // As many acknowledgements as the round says, then the end, in the middle of everything.
-        let wanted = 1 + round * 7 % 40;
-        for step in 0.. {
-            for writer in &mut writers {
-                writer.write(&format!("{round}.{step} ")).await;
-                if step % 3 == 2 {
-                    writer.remove_first().await;
-                }
-            }
-            let index = usize::try_from(step).unwrap() % writers.len();
-            if writers[index].acked < wanted {
-                writers[index].next().await;
-            } else {
-                break;
-            }
-        }
-        server.signal("-KILL");
-        drop(server);
+        write_until_killed(server, &mut writers, 1 + (seed * 11 + life * 7) % 40).await;
         for (writer, promised) in writers.iter_mut().zip(&mut promised) {
             // What the kernel had already taken counts as said.
             while !matches!(writer.next().await, Said::Gone(_)) {}
@@ -103,6 +102,38 @@ async fn nothing_that_was_acknowledged_is_lost_when_the_server_is_killed() {
         }
     }
 }
+
+/// Which of the updates the document does not hold, structs and deletes.
+fn missing(follower: &Follower, promised: &[Vec<u8>]) -> Vec<usize> {
+    let state = Update::read(follower.state().into()).unwrap();
+    let vector: StateVector = state.authors().map(|(client, clocks)| (client, clocks.end)).collect();
+    let is_there = |update: &Vec<u8>| Update::read(update.clone().into()).unwrap().is_known(&vector, state.deletes());
+    promised.iter().enumerate().filter(|(_, update)| !is_there(update)).map(|(number, _)| number).collect()
+}
+
+/// As many acknowledgements as wanted, then the end, in the middle of everything.
+async fn write_until_killed(server: Server, writers: &mut [Follower], wanted: u64) {
+    for step in 0.. {
+        for writer in &mut *writers {
+            writer.write(&format!("{step} ")).await;
+            if step % 3 == 2 {
+                writer.remove_first().await;
+            }
+        }
+        let count = writers.len();
+        let writer = &mut writers[step % count];
+        if writer.acked >= wanted {
+            break;
+        }
+        writer.next().await;
+    }
+    server.signal("-KILL");
+}
+
+/// How often a folder's server is killed: what was acknowledged in all lives is asked for in each.
+const LIVES: u64 = 10;
+
+const FOLDERS_AT_ONCE: usize = 4;
 
 #[tokio::test]
 async fn chats_are_kept_and_read_by_latecomers() {

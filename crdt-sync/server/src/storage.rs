@@ -124,6 +124,13 @@ impl Storage {
         answered.await.unwrap_or(Err(StoreError::Stopped))
     }
 
+    /// What waits to be gathered waits no longer.
+    pub(crate) fn hurry(&self) {
+        if let Some(ticket) = self.ticket() {
+            ticket.submit(Haste::AtOnce, Vec::new(), |_| ());
+        }
+    }
+
     /// Reads in a reader's thread. The caller bounds how often.
     pub(crate) fn read(&self, job: impl FnOnce(&mut dyn ReadStore) + Send + 'static) {
         self.0.readers.give(move |reader| job(&mut **reader));
@@ -279,7 +286,7 @@ const LOOK_AFTER: u64 = 1 << 20;
 const PRUNE_EVERY_MS: u64 = 3_600_000;
 
 /// Beyond that the disk is too slow.
-const MOST_BATCHES: usize = 4_096;
+pub(crate) const MOST_BATCHES: usize = 4_096;
 const MOST_BYTES: usize = 32 << 20;
 
 /// How long the disk is asked to take what waits, at the end.

@@ -172,7 +172,9 @@ impl Worker {
     }
 
     fn next_timeout(&self) -> Option<Instant> {
-        [self.hub.poll_timeout(), self.followed.next_due(), self.published.next_due()].into_iter().flatten().min()
+        let batch = self.batch.next_due(self.around.limits.hub.retry_after);
+        let due = [self.hub.poll_timeout(), self.followed.next_due(), self.published.next_due(), batch];
+        due.into_iter().flatten().min()
     }
 
     fn turn(&mut self, commands: &mut Vec<Command>, notices: &mut Vec<Notice>) {
@@ -230,6 +232,7 @@ impl Worker {
                 self.is_draining = true;
                 self.drain = Some(done);
                 self.hub.handle_input(Input::Drain, now);
+                self.around.storage.hurry();
             }
             Notice::Stop => self.is_stopped = true,
         }

@@ -77,8 +77,8 @@ pub enum Rejected {
 /// Bounds of the writer.
 #[derive(Debug, Clone, Copy)]
 pub struct WriterOptions {
-    /// Under load, a transaction begins this long after the one before began, so that more is gathered into it. After a quiet
-    /// time it begins at once. A batch may have [another haste](Haste).
+    /// Under load, a transaction begins this long after the one before began, so that more is gathered into it; half as long
+    /// after one with few writes. After a quiet time it begins at once. A batch may have [another haste](Haste).
     pub commit_interval: Duration,
     /// Batches that may wait, those included that are being committed.
     pub queue_batches: usize,

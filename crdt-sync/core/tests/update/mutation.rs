@@ -193,7 +193,7 @@ fn yjs_takes_what_is_accepted() {
     });
     // What now says something else of units that the document has may be anything there; that, too, only a document tells.
     let faults = docket.faults();
-    assert!(cases > scenarios().len() && faults.len() * 1000 < cases, "{} of {cases}: {faults:#?}", faults.len());
+    assert!(cases > scenarios().len() && faults.len() <= 1 + cases / 1000, "{} of {cases}: {faults:#?}", faults.len());
 }
 
 #[test]

@@ -1,4 +1,7 @@
-//! What a panic costs: one job, or one turn of one worker; never a connection of somebody else's, and nothing acknowledged.
+//! What a panic costs: one job, or one turn of one worker; never a connection of somebody else's, and nothing acknowledged. And
+//! what becomes of what the store has no room for.
+use std::time::Duration;
+
 use stoa_base_types::Access;
 use stoa_crdt_sync_core::wire::CloseCode;
 use tempfile::TempDir;
@@ -8,6 +11,7 @@ use crate::access::Authorize;
 use crate::crew::CrewError;
 use crate::material::{self, Author, View};
 use crate::port::{Outgoing, Port, PortOptions};
+use crate::storage::{MOST_BATCHES, Ticket};
 
 fn start(dir: &TempDir) -> Documents {
     Documents::start(&Config::new(dir.path())).unwrap()
@@ -138,4 +142,112 @@ async fn a_worker_that_breaks_costs_the_documents_of_others_nothing() {
     documents.edit(other, update.clone(), None).await.unwrap();
     ada.hears_update(&update).await;
     documents.drain().await;
+}
+
+/// All the room that the store has for what waits, so that it takes nothing more.
+fn all_room(documents: &Documents) -> Vec<Ticket> {
+    loop {
+        let room: Vec<_> = std::iter::from_fn(|| documents.storage().ticket()).collect();
+        // What is being written, as a part of housekeeping perhaps, has its own until it is on disk.
+        if room.len() == MOST_BATCHES {
+            return room;
+        }
+        drop(room);
+        thread::yield_now();
+    }
+}
+
+/// A bound on a broken test, not a measurement.
+async fn soon<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), work).await.expect("it does not happen")
+}
+
+#[tokio::test]
+async fn what_the_store_has_no_room_for_is_offered_again() {
+    let dir = TempDir::new().unwrap();
+    let (documents, doc) = (start(&dir), name("agora"));
+    let mut ada = Follower::open(&documents, &doc).await;
+    let room = all_room(&documents);
+    let (update, theirs) = (edit(&[], "kept"), documents.clone());
+    let editing = tokio::spawn({
+        let (doc, update) = (doc.clone(), update.clone());
+        async move { theirs.edit(&doc, update, None).await }
+    });
+    soon(ada.hears_update(&update)).await;
+    assert!(!editing.is_finished(), "it is not on disk");
+    drop(room);
+    soon(editing).await.unwrap().unwrap();
+    soon(documents.drain()).await;
+    let again = start(&dir);
+    assert_eq!(shown(&again, &doc).await, "kept");
+    again.drain().await;
+}
+
+#[tokio::test]
+async fn an_erasure_for_which_there_is_no_room_happens_when_there_is() {
+    let dir = TempDir::new().unwrap();
+    let (documents, doc) = (start(&dir), name("agora"));
+    documents.edit(&doc, edit(&[], "to be forgotten"), None).await.unwrap();
+    let room = all_room(&documents);
+    let ada = Follower::open(&documents, &doc).await;
+    let erasing = erase(&documents, &doc);
+    assert_eq!(soon(ada.end()).await, CloseCode::Gone.socket_code());
+    assert!(!erasing.is_finished(), "it is not on disk");
+    // Nothing else happens that could wake the worker.
+    drop(room);
+    soon(erasing).await.unwrap().unwrap();
+    soon(documents.drain()).await;
+    let again = start(&dir);
+    assert_eq!(shown(&again, &doc).await, "");
+    again.drain().await;
+}
+
+/// Nobody was told that it is done, so it must not be done later, to a document that is followed again.
+#[tokio::test]
+async fn an_erasure_that_waits_for_room_is_forgotten_when_the_worker_breaks() {
+    let dir = TempDir::new().unwrap();
+    let (documents, doc) = (start(&dir), name("agora"));
+    let first = edit(&[], "kept");
+    documents.edit(&doc, first.clone(), None).await.unwrap();
+    let room = all_room(&documents);
+    let ada = Follower::open(&documents, &doc).await;
+    let erasing = erase(&documents, &doc);
+    assert_eq!(soon(ada.end()).await, CloseCode::Gone.socket_code());
+    documents.break_worker_of(&doc);
+    assert!(soon(erasing).await.unwrap().is_err());
+    drop(room);
+    let mut bob = soon(Follower::open(&documents, &doc)).await;
+    let second = edit(&[first], "kept, and more");
+    soon(documents.edit(&doc, second.clone(), None)).await.unwrap();
+    bob.hears_update(&second).await;
+    soon(documents.drain()).await;
+    let again = start(&dir);
+    assert_eq!(shown(&again, &doc).await, "kept, and more");
+    again.drain().await;
+}
+
+#[tokio::test]
+async fn neither_who_waits_for_the_disk_nor_the_end_waits_for_a_commit_to_fill() {
+    let dir = TempDir::new().unwrap();
+    let config = Config { commit_interval: Duration::from_hours(1), ..Config::new(dir.path()) };
+    let (documents, doc) = (Documents::start(&config).unwrap(), name("agora"));
+    let mut texts = Vec::new();
+    for text in ["one", "one, two", "one, two, three"] {
+        let update = edit(&texts, text);
+        soon(documents.edit(&doc, update.clone(), None)).await.unwrap();
+        texts.push(update);
+    }
+    let (mut ada, mut bob) = (Follower::open(&documents, &doc).await, Follower::open(&documents, &doc).await);
+    let last = edit(&texts, "one, two, three, four");
+    ada.write(&last).await;
+    soon(bob.hears_update(&last)).await;
+    soon(documents.drain()).await;
+    let again = start(&dir);
+    assert_eq!(shown(&again, &doc).await, "one, two, three, four");
+    again.drain().await;
+}
+
+fn erase(documents: &Documents, doc: &DocName) -> tokio::task::JoinHandle<Result<(), RequestFailure>> {
+    let (documents, doc) = (documents.clone(), doc.clone());
+    tokio::spawn(async move { documents.erase(&doc).await })
 }

@@ -1,7 +1,7 @@
 //! What the hub wants written, on its way to the store and back.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use stoa_base_types::{DocName, Epoch};
@@ -19,6 +19,8 @@ pub(super) struct Batch {
     given: Given,
     /// Whether a follower will be told when this is on disk.
     is_awaited: bool,
+    /// When the store had no room for what is here.
+    refused_at: Option<Instant>,
 }
 
 /// What the writes are to the hub.
@@ -86,6 +88,11 @@ impl Batch {
         self.writes.push(Write::Snapshot { doc, epoch, generation, through, body, vector, deletes });
     }
 
+    /// When what the store had no room for is offered again, if nothing else happens before.
+    pub(super) fn next_due(&self, pause: Duration) -> Option<Instant> {
+        self.refused_at.map(|at| at + pause)
+    }
+
     pub(super) fn erase(&mut self, request: u64, doc: DocName, epoch: Epoch, former_authors: Vec<u64>) {
         self.given.erased.push(Erased { request, doc: doc.clone(), epoch });
         self.writes.push(Write::Erase { doc, epoch, former_authors });
@@ -98,20 +105,14 @@ impl Worker {
         if self.batch.writes.is_empty() {
             return;
         }
-        let Batch { writes, given, is_awaited } = std::mem::take(&mut self.batch);
+        let Batch { writes, given, is_awaited, .. } = std::mem::take(&mut self.batch);
         let notices = self.around.notices.clone();
         let ticket = self.around.storage.ticket();
         let Some(ticket) = ticket else {
             return self.give_back(writes, given, now);
         };
         self.in_flight += 1;
-        let haste = if self.is_draining || self.requests.has_clients() {
-            Haste::AtOnce
-        } else if is_awaited {
-            Haste::Gather
-        } else {
-            Haste::Late
-        };
+        let haste = haste(self.is_draining || self.requests.has_clients(), is_awaited);
         ticket.submit(haste, writes, move |result| {
             let _ = notices.send(Notice::Committed(BatchDone { given, since: now, result }));
         });
@@ -122,6 +123,7 @@ impl Worker {
         // The hub went on with an empty document: this one must not get lost.
         self.batch.writes.extend(writes.into_iter().filter(|write| matches!(write, Write::Erase { .. })));
         self.batch.given.erased.extend(given.erased);
+        self.batch.refused_at = (!self.batch.writes.is_empty()).then_some(now);
         self.fail(given.appends, given.snapshots, &reason, now);
     }
 
@@ -164,5 +166,45 @@ impl Worker {
                 self.load(doc);
             }
         }
+    }
+}
+
+/// Who does nothing else until it is on disk is waited for least; where nobody will be told, most is gathered.
+const fn haste(is_urgent: bool, is_awaited: bool) -> Haste {
+    match (is_urgent, is_awaited) {
+        (true, _) => Haste::AtOnce,
+        (false, true) => Haste::Gather,
+        (false, false) => Haste::Late,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn appended(is_awaited: &[bool]) -> Batch {
+        let (mut batch, doc) = (Batch::default(), DocName::new("agora").unwrap());
+        for (seq, is_awaited) in (1..).zip(is_awaited) {
+            batch.append(doc.clone(), Epoch::FIRST, seq, Bytes::new(), *is_awaited);
+        }
+        batch
+    }
+
+    #[test]
+    fn one_who_will_be_told_is_enough_to_gather_for_less_long() {
+        let hastes =
+            [&[false, false][..], &[true, false], &[false, true]].map(|told| haste(false, appended(told).is_awaited));
+        assert_eq!(hastes, [Haste::Late, Haste::Gather, Haste::Gather]);
+        assert_eq!([false, true].map(|is_awaited| haste(true, is_awaited)), [Haste::AtOnce; 2]);
+    }
+
+    #[test]
+    fn updates_in_a_row_are_one_range_and_others_are_not() {
+        let mut batch = appended(&[true; 3]);
+        batch.append(DocName::new("agora").unwrap(), Epoch(2), 4, Bytes::new(), true);
+        batch.append(DocName::new("agora").unwrap(), Epoch(2), 6, Bytes::new(), true);
+        let ranges: Vec<_> =
+            batch.given.appends.iter().map(|range| (range.epoch.0, range.from, range.through)).collect();
+        assert_eq!(ranges, [(1, 1, 3), (2, 4, 4), (2, 6, 6)]);
     }
 }

@@ -220,8 +220,9 @@ impl Follower {
         self.text.get_string(&self.doc.transact())
     }
 
-    pub(crate) fn is_showing(&self, text: &str) -> bool {
-        self.text.len(&self.doc.transact()) as usize == text.encode_utf16().count() && self.shown() == text
+    /// Whether the text is that, which has so many units.
+    pub(crate) fn is_showing(&self, text: &str, units: usize) -> bool {
+        self.text.len(&self.doc.transact()) as usize == units && self.shown() == text
     }
 
     /// The whole state: structs and deletes.
@@ -232,7 +233,9 @@ impl Follower {
 
     /// Listens until the text is that.
     pub(crate) async fn shows(&mut self, text: &str) {
-        while !self.is_showing(text) {
+        // Counted once: a long text comes in many messages.
+        let units = text.encode_utf16().count();
+        while !self.is_showing(text, units) {
             let heard = self.next().await;
             assert!(
                 !matches!(heard, Heard::End { .. }),

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 pub(crate) struct Folder {
     pub(crate) file: PathBuf,
     dir: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -29,7 +29,7 @@ impl Folder {
         }
         let file = dir.join(FILE);
         make(&file, dir).map_err(|error| at(&file, error))?;
-        Ok(Self { file, dir: dir.to_path_buf(), _lock: lock })
+        Ok(Self { file, dir: dir.to_path_buf(), lock })
     }
 
     /// Makes the names in it durable.
@@ -57,6 +57,15 @@ impl Folder {
             at += count as u64;
         }
         Ok(wal.sync_all()?)
+    }
+}
+
+impl Drop for Folder {
+    /// Not left to the descriptor's end: a process that is just being started holds a copy of it for a moment.
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the folder is not free yet");
+        }
     }
 }
 
@@ -92,3 +101,19 @@ pub(crate) const FILE: &str = "stoa.db";
 const LOCK: &str = "stoa.lock";
 
 const SETTLE_BYTES: usize = 1 << 18;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_was_given_up_is_free_whoever_has_a_copy_of_the_descriptor() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::take(dir.path()).unwrap();
+        let copy = folder.lock.try_clone().unwrap();
+        assert!(matches!(Folder::take(dir.path()), Err(StoreError::InUse(_))));
+        drop(folder);
+        Folder::take(dir.path()).unwrap();
+        drop(copy);
+    }
+}

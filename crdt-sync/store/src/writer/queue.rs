@@ -30,6 +30,8 @@ struct Inner {
     waiting_urgent: usize,
     /// When the newest group was taken.
     taken_at: Option<Instant>,
+    /// How many writes it had.
+    taken_writes: usize,
     /// What the writer waits for.
     sleep: Sleep,
     is_closed: bool,
@@ -138,6 +140,7 @@ impl Queue {
             waiting_usual: 0,
             waiting_urgent: 0,
             taken_at: None,
+            taken_writes: 0,
             sleep: Sleep::Awake,
             is_closed: false,
             stop_at: None,
@@ -204,7 +207,12 @@ impl Queue {
         match inner.taken_at {
             Some(taken_at) if inner.stop_at.is_none() && inner.waiting_urgent == 0 && !self.is_full_group(inner) => {
                 let interval = self.options.commit_interval;
-                taken_at + if inner.waiting_usual > 0 { interval } else { interval.saturating_mul(LATE_INTERVALS) }
+                let pause = match (inner.waiting_usual, inner.taken_writes) {
+                    (0, _) => interval.saturating_mul(LATE_INTERVALS),
+                    (_, ..MANY_WRITES) => interval / 2,
+                    _ => interval,
+                };
+                taken_at + pause
             }
             _ => now,
         }
@@ -228,6 +236,7 @@ impl Queue {
             group.parts.push(Part { writes: writes.len(), cost, answer });
             group.writes.extend(writes);
         }
+        inner.taken_writes = group.writes.len();
         if inner.waiting.is_empty() && inner.waiting.capacity() > IDLE_CAPACITY {
             inner.waiting = VecDeque::new();
         }
@@ -321,7 +330,10 @@ impl Queue {
 }
 
 /// What nobody waits for is gathered for so many intervals.
-const LATE_INTERVALS: u32 = 4;
+const LATE_INTERVALS: u32 = 8;
+
+/// So many writes make a transaction worth a whole interval; with fewer, waiting shorter costs little.
+const MANY_WRITES: usize = 24;
 
 /// Places that an empty queue may keep.
 const IDLE_CAPACITY: usize = 1024;
@@ -335,7 +347,7 @@ mod tests {
         let interval = Duration::from_secs(1);
         let queue = Queue::new(WriterOptions { commit_interval: interval, ..WriterOptions::default() });
         let taken_at = now();
-        queue.lock().taken_at = Some(taken_at);
+        (queue.lock().taken_at, queue.lock().taken_writes) = (Some(taken_at), MANY_WRITES);
         let due_after = |haste| {
             queue.push(Batch::new(Vec::new(), |_| ()).with_haste(haste)).unwrap();
             queue.due_at(&queue.lock(), taken_at) - taken_at
@@ -346,6 +358,25 @@ mod tests {
         assert_eq!(due_after(Haste::AtOnce), Duration::ZERO);
         assert_eq!(queue.take_group(&mut queue.lock()).parts.len(), 4);
         assert_eq!(due_after(Haste::Late), interval * LATE_INTERVALS, "what was taken does not count");
+    }
+
+    #[test]
+    fn few_writes_gather_for_half_as_long_as_many() {
+        let interval = Duration::from_secs(1);
+        let queue = Queue::new(WriterOptions { commit_interval: interval, ..WriterOptions::default() });
+        let prune = |count| vec![Write::Prune { before_ms: 0 }; count];
+        let push = |writes| queue.push(Batch::new(writes, |_| ())).unwrap();
+        let pause_after = |writes| {
+            push(writes);
+            let taken_at = now();
+            queue.lock().taken_at = Some(taken_at);
+            drop(queue.take_group(&mut queue.lock()));
+            push(prune(1));
+            queue.due_at(&queue.lock(), taken_at) - taken_at
+        };
+        assert_eq!(pause_after(prune(MANY_WRITES - 1)), interval / 2);
+        assert_eq!(pause_after(prune(MANY_WRITES)), interval, "with the one that waited");
+        assert_eq!(pause_after(Vec::new()), interval / 2);
     }
 
     #[test]

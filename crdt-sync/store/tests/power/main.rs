@@ -1,6 +1,6 @@
 //! Cuts the power of a process that writes, at any operation, again and again: what it said is saved must be there.
 //!
-//! `STOA_CRASHES=N` cuts it N times instead of the default.
+//! `STOA_CRASHES=N` cuts it N times instead of the default, `STOA_SEED=N` begins with another seed.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::unwrap_in_result, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -9,14 +9,17 @@ mod disk;
 mod random;
 
 use std::env;
+use std::ops::Range;
 
 use check::{check, saved};
 use disk::{Disk, End, Run};
 use random::Random;
 
-/// How often the power is cut.
-fn rounds(default: u64) -> u64 {
-    env::var("STOA_CRASHES").map_or(default, |count| count.parse().unwrap())
+/// One seed for each `share` power cuts.
+fn seeds(share: u64) -> Range<u64> {
+    let number = |name: &str, default: u64| env::var(name).map_or(default, |number| number.parse().unwrap());
+    let first = number("STOA_SEED", 0);
+    first..first + number("STOA_CRASHES", 50).div_ceil(share)
 }
 
 /// One folder lives through so many power failures.
@@ -25,12 +28,12 @@ const LIVES: u64 = 5;
 #[test]
 fn nothing_that_was_saved_is_lost_when_the_power_fails() {
     let (mut cuts, mut kept) = (0, 0);
-    for seed in 0..rounds(50).div_ceil(LIVES) {
+    for seed in seeds(LIVES) {
         let (mut random, disk) = (Random::new(seed), Disk::new());
         let mut all = Vec::new();
         for _ in 0..LIVES {
             let end = disk.run(&Run { cut_at: random.below(1500) + 1, ..Run::default() });
-            assert_eq!(end.exit, End::Killed);
+            assert_eq!(end.exit, End::Killed, "{:?}", end.lines);
             all.extend(saved(&end.lines));
             disk.lose_power(&mut random);
             check(disk.folder(), &all).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
@@ -61,7 +64,7 @@ fn found_out(run: &Run) -> usize {
     let is_found_out = |seed: &u64| {
         let (mut random, disk) = (Random::new(*seed), Disk::new());
         let end = disk.run(&Run { cut_at: 400 + random.below(400), ..run.clone() });
-        assert_eq!(end.exit, End::Killed);
+        assert_eq!(end.exit, End::Killed, "{:?}", end.lines);
         disk.lose_power(&mut random);
         check(disk.folder(), &saved(&end.lines)).is_err()
     };
@@ -93,7 +96,7 @@ fn a_full_disk_is_waited_for() {
 /// A sync that fails may have lost what it should have written, and the kernel forgets that it owes it. Then the power fails.
 #[test]
 fn a_failed_sync_is_made_up_for() {
-    for seed in 0..rounds(50).div_ceil(3) {
+    for seed in seeds(3) {
         let (mut random, disk) = (Random::new(seed), Disk::new());
         let mut windows = Vec::new();
         // A new store is open after about 70 operations.
@@ -106,7 +109,7 @@ fn a_failed_sync_is_made_up_for() {
         }
         let cut_at = 200 + random.below(800);
         let end = disk.run(&Run { cut_at, fail: windows.join(","), ..Run::default() });
-        assert_eq!(end.exit, End::Killed);
+        assert_eq!(end.exit, End::Killed, "{:?}", end.lines);
         disk.lose_power(&mut random);
         check(disk.folder(), &saved(&end.lines)).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
     }
@@ -115,7 +118,7 @@ fn a_failed_sync_is_made_up_for() {
 /// As above, but the process dies first, and its successor finds in the kernel's memory what the disk does not have.
 #[test]
 fn a_successor_does_not_build_on_what_the_disk_does_not_have() {
-    for seed in 0..rounds(50).div_ceil(3) {
+    for seed in seeds(3) {
         let (mut random, disk) = (Random::new(seed), Disk::new());
         let from = 100 + random.below(300);
         let run =
@@ -133,7 +136,7 @@ fn a_successor_does_not_build_on_what_the_disk_does_not_have() {
 #[test]
 fn a_log_without_a_name_is_not_written_to() {
     let (mut refused, mut killed) = (0, 0);
-    for seed in 0..rounds(50) {
+    for seed in seeds(1) {
         let (mut random, disk) = (Random::new(seed), Disk::new());
         let from = 1 + random.below(80);
         let run = Run { cut_at: 300, fail: format!("folder:{from}:300"), ..Run::default() };
