@@ -33,10 +33,11 @@ pub fn measure_signaling(wanted: &[String]) -> ExitCode {
     measure("signaling", &rows::PARTS, wanted)
 }
 
-/// Measures documents: the parts that are named, or all.
+/// Measures documents: the parts that are named, or all, as the options among the names say.
 #[must_use]
 pub fn measure_documents(wanted: &[String]) -> ExitCode {
-    measure("docs", &documents::PARTS, wanted)
+    let parts_of = |plan| documents::PARTS.map(|(name, part)| (name, move |report: &mut Report| part(plan, report)));
+    finish(documents::Plan::read(wanted).and_then(|(plan, wanted)| run("docs", &parts_of(plan), &wanted)))
 }
 
 /// Measures the relay: the parts that are named, or all.
@@ -52,7 +53,11 @@ pub fn measure_forwarding(wanted: &[String]) -> ExitCode {
 }
 
 fn measure(subject: &str, parts: &[(&str, Part)], wanted: &[String]) -> ExitCode {
-    match run(subject, parts, wanted) {
+    finish(run(subject, parts, wanted))
+}
+
+fn finish(result: Outcome<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report::complain(&error.to_string());
@@ -61,7 +66,10 @@ fn measure(subject: &str, parts: &[(&str, Part)], wanted: &[String]) -> ExitCode
     }
 }
 
-fn run(subject: &str, parts: &[(&str, Part)], wanted: &[String]) -> Outcome<()> {
+fn run<P>(subject: &str, parts: &[(&str, P)], wanted: &[String]) -> Outcome<()>
+where
+    P: Fn(&mut Report) -> Outcome<()>,
+{
     if let Some(unknown) = wanted.iter().find(|name| !parts.iter().any(|(part, _)| part == name)) {
         let known: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
         return Err(format!("there is no part {unknown:?}; name some of {}", known.join(", ")).into());

@@ -11,40 +11,39 @@ use super::content::keystroke;
 use super::peer::{Opening, Peer, join_all};
 use super::venue::{Venue, data_folder};
 use super::wire::{Dialect, EMPTY_UPDATE, Said};
-use super::{ROUNDS, runtime};
+use super::{Plan, runtime};
 use crate::Outcome;
 use crate::process::CpuMeter;
 use crate::report::Report;
 use crate::series::Series;
 use crate::server::Server;
 
-pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
+pub(crate) fn measure(plan: Plan, report: &mut Report) -> Outcome<()> {
     let mut cpu = Series::default();
     runtime()?.block_on(async {
         let folder = data_folder()?;
         let floor = Server::example("bench-documents", &["append", &folder.path().to_string_lossy()])?;
-        let venues = [
-            Venue::ours_hocuspocus()?,
-            Venue::hocuspocus()?,
-            Venue::y_websocket()?,
-            Venue::floor(floor, Dialect::Hocuspocus, true),
-        ]
-        .map(Arc::new);
-        for round in 0..ROUNDS {
+        let mut venues = vec![Venue::ours_hocuspocus()?];
+        venues.extend(plan.rivals(|| Ok(vec![Venue::hocuspocus()?, Venue::y_websocket()?]))?);
+        venues.push(Venue::floor(floor, Dialect::Hocuspocus, true));
+        let venues: Vec<_> = venues.into_iter().map(Arc::new).collect();
+        let load = Load { documents: 100, period: Duration::from_millis(20), seconds: plan.seconds };
+        for round in 0..plan.rounds {
             for venue in &venues {
-                cpu.add(venue.name, run(venue, round, &FAST).await?.cpu_micros);
+                cpu.add(venue.name, run(venue, round, &load).await?.cpu_micros);
             }
         }
         Outcome::Ok(())
     })?;
     let row = cpu.row("5,000 updates/s, durable and acked: CPU per update", "us")?;
     report.add(row.ratio_at_most(2.0).rival_share_at_most(3).stretch(12.0));
-    report.note(
+    report.note(format!(
         "append: 100 documents, one connection each, 50 updates/s each, spread evenly; ours through /hocuspocus, where each \
          update is acknowledged by a SyncStatus after its commit. The rivals keep nothing on disk: Hocuspocus acknowledges \
          from memory, y-websocket echoes. The floor appends to a file, with one fdatasync for all that came in 12 ms, and \
-         acknowledges. Server CPU of 10 s, median of 3 rounds in turn.",
-    );
+         acknowledges. Server CPU of {} s, median of {} rounds in turn.",
+        plan.seconds, plan.rounds
+    ));
     Ok(())
 }
 
@@ -54,11 +53,17 @@ pub(crate) struct Load {
     pub(crate) documents: u32,
     /// Between two updates of one writer.
     pub(crate) period: Duration,
-    /// Of each writer.
-    pub(crate) updates: u64,
+    /// For how long it is measured.
+    pub(crate) seconds: u32,
 }
 
-const FAST: Load = Load { documents: 100, period: Duration::from_millis(20), updates: 500 };
+impl Load {
+    /// Updates of each writer.
+    fn updates(&self) -> u64 {
+        u64::try_from(Duration::from_secs(self.seconds.into()).as_micros() / self.period.as_micros())
+            .unwrap_or(u64::MAX)
+    }
+}
 
 /// What a round showed.
 pub(crate) struct Figures {
@@ -87,13 +92,13 @@ pub(crate) async fn run(venue: &Arc<Venue>, round: usize, load: &Load) -> Outcom
         let offset = load.period * index / load.documents;
         Writing { peer, doc, author: FIRST_AUTHOR + u64::from(index), clock: 0, offset }
     });
-    let warm_up = load.updates / 10;
+    let (warm_up, updates) = (WARM_UP, load.updates());
     let (writings, _) = write(venue.dialect, writings.collect(), load.period, warm_up).await?;
     sleep(SETTLING).await;
     let meter = CpuMeter::start(venue.server.pid())?;
-    let (_writings, latencies) = write(venue.dialect, writings, load.period, load.updates).await?;
+    let (_writings, latencies) = write(venue.dialect, writings, load.period, updates).await?;
     sleep(SETTLING).await;
-    let updates = f64::from(u32::try_from(load.updates)? * load.documents);
+    let updates = f64::from(u32::try_from(updates)? * load.documents);
     Ok(Figures { cpu_micros: meter.seconds()? * 1e6 / updates, latencies })
 }
 
@@ -167,6 +172,8 @@ async fn write_one(
 }
 
 const FIRST_AUTHOR: u64 = 3_000_000_000;
+/// Of each writer, before anything is measured.
+const WARM_UP: u64 = 10;
 const SETTLING: Duration = Duration::from_millis(300);
 /// A bound on a broken run.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -12,39 +12,42 @@ use super::content::{clock_after, keystroke};
 use super::peer::{NOTHING, Opening, Peer, join_all};
 use super::venue::Venue;
 use super::wire::{Dialect, EMPTY_UPDATE, Said};
-use super::{ROUNDS, runtime};
+use super::{Plan, runtime};
 use crate::Outcome;
 use crate::process::CpuMeter;
 use crate::report::Report;
 use crate::series::Series;
 use crate::server::Server;
 
-pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
+pub(crate) fn measure(plan: Plan, report: &mut Report) -> Outcome<()> {
     let mut cpu = Series::default();
     runtime()?.block_on(async {
-        let venues = [Venue::ours_plain()?, Venue::hocuspocus()?, Venue::y_websocket()?].map(Arc::new);
-        for round in 0..ROUNDS {
+        let rivals = plan.rivals(|| Ok(vec![Venue::hocuspocus()?, Venue::y_websocket()?]))?;
+        let venues: Vec<_> = std::iter::once(Venue::ours_plain()?).chain(rivals).map(Arc::new).collect();
+        for round in 0..plan.rounds {
             for venue in &venues {
-                cpu.add(venue.name, run(venue, round).await?);
+                cpu.add(venue.name, run(venue, round, plan.seconds).await?);
             }
             // The loop ends with its speaker.
             let floor = Arc::new(Venue::floor(Server::bench("floor")?, Dialect::Plain, true));
-            cpu.add(floor.name, run(&floor, round).await?);
+            cpu.add(floor.name, run(&floor, round, plan.seconds).await?);
         }
         Outcome::Ok(())
     })?;
     let row = cpu.row("1 writer, 50 followers: CPU per delivered update", "us")?;
     report.add(row.ratio_at_most(1.5).rival_share_at_most(3).stretch(3.0));
-    report.note(
+    report.note(format!(
         "fan-out: one document, one writer at 100 updates/s of one character each, 50 followers, all y-websocket clients \
-         (Hocuspocus: its own dialect); server CPU of 10 s over 50,000 deliveries, median of 3 rounds in turn. Ours hands out \
+         (Hocuspocus: its own dialect); server CPU of {} s, 5,000 deliveries each, median of {} rounds in turn. Ours hands out \
          what comes within 33 ms as one message, and writes everything to disk. The floor writes each message to 50 sockets.",
-    );
+        plan.seconds, plan.rounds
+    ));
     Ok(())
 }
 
 /// Microseconds of the server's CPU time for each delivery.
-async fn run(venue: &Arc<Venue>, round: usize) -> Outcome<f64> {
+async fn run(venue: &Arc<Venue>, round: usize, seconds: u32) -> Outcome<f64> {
+    let updates = PER_SECOND * u64::from(seconds);
     let doc = format!("fan-out-{round}");
     let speaker = Peer::join(venue, &doc, 0, NOTHING).await?;
     let writer = speaker.writer();
@@ -73,14 +76,14 @@ async fn run(venue: &Arc<Venue>, round: usize) -> Outcome<f64> {
         };
         write(0, WARM_UP).await?;
         let meter = CpuMeter::start(venue.server.pid())?;
-        write(WARM_UP, WARM_UP + UPDATES).await?;
+        write(WARM_UP, WARM_UP + updates).await?;
         meter.seconds()
     };
     let seconds = tokio::select! {
         seconds = typing => seconds?,
         Some(ended) = listening.join_next() => ended?.map(|()| 0.0)?,
     };
-    let deliveries = f64::from(u32::try_from(UPDATES)?) * f64::from(u32::try_from(FOLLOWERS)?);
+    let deliveries = f64::from(u32::try_from(updates)?) * f64::from(u32::try_from(FOLLOWERS)?);
     Ok(seconds * 1e6 / deliveries)
 }
 
@@ -121,7 +124,7 @@ impl Arrivals {
 const FOLLOWERS: usize = 50;
 const AUTHOR: u64 = 3_000_000_000;
 const WARM_UP: u64 = 100;
-const UPDATES: u64 = 1_000;
+const PER_SECOND: u64 = 100;
 const PERIOD: Duration = Duration::from_millis(10);
 /// A bound on a broken run.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -9,9 +9,9 @@ use yrs::updates::encoder::Encode;
 use yrs::{ReadTxn, StateVector, Transact};
 
 use super::peer::{Copy, NOTHING, Peer, join_all};
-use super::runtime;
 use super::venue::Venue;
 use super::wire::{Dialect, EMPTY_UPDATE};
+use super::{Plan, runtime};
 use crate::Outcome;
 use crate::report::Report;
 use crate::series::{FLOOR, Series};
@@ -32,7 +32,7 @@ struct Figures {
     difference: Series,
 }
 
-pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
+pub(crate) fn measure(plan: Plan, report: &mut Report) -> Outcome<()> {
     let text = write()?;
     let mut figures = Figures::default();
     runtime()?.block_on(async {
@@ -40,7 +40,7 @@ pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
         drop(bring(&ours, COPIES, &text).await?);
         let ours = Arc::into_inner(ours).ok_or("a client is left")?.restart_after(forget)?;
         figures.open(&ours, &text, true).await?;
-        for rival in [Venue::hocuspocus()?, Venue::y_websocket()?] {
+        for rival in plan.rivals(|| Ok(vec![Venue::hocuspocus()?, Venue::y_websocket()?]))? {
             let rival = Arc::new(rival);
             let _holding = bring(&rival, 1, &text).await?;
             figures.open(&rival, &text, false).await?;

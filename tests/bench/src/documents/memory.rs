@@ -8,29 +8,32 @@ use tokio::time::sleep;
 
 use super::content::article;
 use super::peer::join_all;
-use super::runtime;
 use super::venue::Venue;
 use super::wire::EMPTY_UPDATE;
+use super::{Plan, runtime};
 use crate::Outcome;
 use crate::process;
 use crate::report::{Report, Row};
 
-pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
+pub(crate) fn measure(plan: Plan, report: &mut Report) -> Outcome<()> {
     let articles: Vec<_> = (0..MANY).map(|index| Arc::new(article(FIRST_AUTHOR + index))).collect();
-    let (brought, read, hocuspocus, y_websocket) = runtime()?.block_on(async {
+    let (brought, read, rivals) = runtime()?.block_on(async {
         let ours = Arc::new(Venue::ours_plain()?);
         let brought = slope(&ours, &articles, 0).await?;
         let ours = Arc::into_inner(ours).ok_or("a client is left")?.restart()?;
         let nothing = Arc::new(EMPTY_UPDATE.to_vec());
         let nothing = vec![nothing; articles.len()];
         let read = slope(&Arc::new(ours), &nothing, LEAST_STATE).await?;
-        let hocuspocus = slope(&Arc::new(Venue::hocuspocus()?), &articles, 0).await?;
-        let y_websocket = slope(&Arc::new(Venue::y_websocket()?), &articles, 0).await?;
-        Outcome::Ok((brought, read, hocuspocus, y_websocket))
+        let mut rivals = Vec::new();
+        for rival in plan.rivals(|| Ok(vec![Venue::hocuspocus()?, Venue::y_websocket()?]))? {
+            rivals.push((rival.name, slope(&Arc::new(rival), &articles, 0).await?));
+        }
+        Outcome::Ok((brought, read, rivals))
     })?;
     let name = "RSS per open 13 KB document and connection";
     let row = Row::new(format!("{name}, brought"), "KiB", brought);
-    report.add(row.with_rival("Hocuspocus", hocuspocus).with_rival("y-websocket", y_websocket).at_most(24.0));
+    let row = rivals.into_iter().fold(row, |row, (name, figure)| row.with_rival(name, figure));
+    report.add(row.at_most(24.0));
     report.add(Row::new(format!("{name}, from disk"), "KiB", read).at_most(24.0));
     report.note(
         "memory: resident memory of the server with 2,000 documents less that with 500, through 1,500; each document has \

@@ -1,10 +1,11 @@
 //! Many small updates as one, without a document. The work is done by an example, since the benchmark itself links no part.
 
+use super::Plan;
 use crate::Outcome;
 use crate::report::{Report, Row};
 use crate::server;
 
-pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
+pub(crate) fn measure(_: Plan, report: &mut Report) -> Outcome<()> {
     let output = server::example("bench-documents")?.arg("merge").output()?;
     let text = String::from_utf8(output.stdout)?;
     let figure = |name: &str| -> Outcome<f64> {

@@ -10,12 +10,18 @@ mod memory;
 mod merge;
 mod open;
 mod peer;
+mod plan;
 mod venue;
 mod wire;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Outcome, Part};
+use crate::Outcome;
+use crate::report::Report;
+pub(crate) use plan::Plan;
+
+/// Measures and adds its rows.
+type Part = fn(Plan, &mut Report) -> Outcome<()>;
 
 /// What can be asked for, in the order in which it runs.
 pub(crate) const PARTS: [(&str, Part); 7] = [
@@ -32,6 +38,3 @@ pub(crate) const PARTS: [(&str, Part); 7] = [
 fn runtime() -> Outcome<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }
-
-/// How often the servers take turns.
-const ROUNDS: usize = 3;

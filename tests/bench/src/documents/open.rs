@@ -10,14 +10,14 @@ use super::content::article;
 use super::peer::{Opening, join_all};
 use super::venue::Venue;
 use super::wire::{Dialect, EMPTY_UPDATE};
-use super::{ROUNDS, runtime};
+use super::{Plan, runtime};
 use crate::Outcome;
 use crate::process::CpuMeter;
 use crate::report::Report;
 use crate::series::{OURS, Series};
 use crate::server::Server;
 
-pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
+pub(crate) fn measure(plan: Plan, report: &mut Report) -> Outcome<()> {
     let articles: Vec<_> = (0..DOCUMENTS).map(|index| Arc::new(article(FIRST_AUTHOR + index))).collect();
     let (mut warm, mut cold) = (Series::default(), Series::default());
     runtime()?.block_on(async {
@@ -25,18 +25,19 @@ pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
         let floor = Server::example("bench-documents", &["open", &length])?;
         let floor = Arc::new(Venue::floor(floor, Dialect::Plain, false));
         let mut ours = Arc::new(Venue::ours_plain()?);
-        let rivals = [Venue::hocuspocus()?, Venue::y_websocket()?].map(Arc::new);
+        let rivals = plan.rivals(|| Ok(vec![Venue::hocuspocus()?, Venue::y_websocket()?]))?;
+        let rivals: Vec<_> = rivals.into_iter().map(Arc::new).collect();
         let mut holding = JoinSet::new();
         for venue in [&ours].into_iter().chain(&rivals) {
             hold(&mut holding, venue, bring("held", &articles)).await?;
         }
-        for _ in 0..ROUNDS {
+        for _ in 0..plan.rounds {
             for venue in [&ours].into_iter().chain(&rivals).chain([&floor]) {
                 warm.add(venue.name, millis_per_open(venue, ask("held"), LEAST_STATE).await?);
             }
         }
         drop(holding);
-        for round in 0..ROUNDS {
+        for round in 0..plan.rounds {
             ours = Arc::new(reopened(ours).await?);
             cold.add(OURS, millis_per_open(&ours, ask("held"), LEAST_STATE).await?);
             for rival in &rivals {
@@ -49,12 +50,13 @@ pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
     let name = "open a 13 KB document: CPU";
     report.add(warm.row(format!("{name}, others have it open"), "ms")?.at_most(0.3));
     report.add(cold.row(format!("{name}, cold"), "ms")?.at_most(0.3));
-    report.note(
+    report.note(format!(
         "open: connect, upgrade, step 1, step 2, and the answer to the server's question, 300 documents, 8 at a time; server \
-         CPU, median of 3 rounds in turn. Cold: ours was restarted and reads the document from disk (the files lie in the \
+         CPU, median of {} rounds in turn. Cold: ours was restarted and reads the document from disk (the files lie in the \
          page cache); the rivals have no disk, so the client brings the document, which is decoded as one from disk would \
          be. The floor answers with 13 KB that it has at hand.",
-    );
+        plan.rounds
+    ));
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::ROUNDS;
+use super::rounds;
 use super::venue::{Generator, Venue};
 use crate::Outcome;
 use crate::process::{CpuMeter, exact_rss_kib};
@@ -13,8 +13,8 @@ use crate::series::Series;
 /// Challenge, Allocate, Refresh with a lifetime of 0.
 pub(crate) fn measure_pace(report: &mut Report) -> Outcome<()> {
     let name = "allocations made and released per CPU-second";
-    let mut series = Series::default();
-    for _ in 0..ROUNDS {
+    let (mut series, rounds) = (Series::default(), rounds()?);
+    for _ in 0..rounds {
         for start in [Venue::coturn, Venue::ours] {
             let venue = start()?;
             let mut generator = Generator::start(&["allocate", &venue.server.address.to_string()])?;
@@ -28,7 +28,7 @@ pub(crate) fn measure_pace(report: &mut Report) -> Outcome<()> {
     report.add(series.row_of_more(name, "1/CPU-s")?.at_least(12_000.0));
     report.note(format!(
         "allocate: each time a client that was not there before asks, is refused with a nonce, asks again with credentials and \
-         releases what it got: three requests, 64 clients at a time; median of {ROUNDS} rounds of 2 s in turn."
+         releases what it got: three requests, 64 clients at a time; median of {rounds} rounds of 2 s in turn."
     ));
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! How long a message is on its way when there is little to do.
 
-use super::ROUNDS;
+use super::rounds;
+use super::throughput::without_loss;
 use super::venue::{Order, Venue};
 use crate::Outcome;
 use crate::report::{Report, progress};
@@ -8,14 +9,12 @@ use crate::series::Series;
 
 pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
     let (mut p50, mut p99) = (Series::default(), Series::default());
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds()? {
         for start in [Venue::coturn, Venue::ours, Venue::floor] {
             let venue = start()?;
             let mut generator = venue.load(CLIENTS, "hairpin")?;
-            let (figures, _) = venue.run(&mut generator, ORDER)?;
-            if figures.received < figures.sent {
-                return Err(format!("{} lost messages at {} per second", venue.name, ORDER.rate).into());
-            }
+            let (figures, _) = without_loss(&venue, &mut generator, ORDER)?
+                .ok_or_else(|| format!("{} lost messages at {} per second", venue.name, ORDER.rate))?;
             progress(&format!("latency: {} p50 {:.0} us, p99 {:.0} us", venue.name, figures.p50_us, figures.p99_us));
             p50.add(venue.name, figures.p50_us);
             p99.add(venue.name, figures.p99_us);

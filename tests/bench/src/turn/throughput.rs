@@ -1,6 +1,6 @@
 //! Messages that a second of the server's CPU carries, without losing any.
 
-use super::ROUNDS;
+use super::rounds;
 use super::venue::{Figures, Generator, Order, Venue};
 use crate::Outcome;
 use crate::report::{Report, Row, progress};
@@ -17,33 +17,35 @@ pub(crate) fn measure_hairpin(report: &mut Report) -> Outcome<()> {
         "throughput: {MANY} clients ({FEW} where there are bursts), each with an address of its own, on one socket of a generator that has a core to itself, as \
          has the server; 127.0.0.1, payload in channels. The rate rises by a quarter from run to run until messages are lost \
          three times at the same rate; counted are messages that arrived per second of the server's CPU (all threads, the \
-         kernel's work for it included), of the best run without loss; median of {ROUNDS} rounds in turn. The floor is a bare \
+         kernel's work for it included), of the best run without loss; median of {} rounds in turn. The floor is a bare \
          loop of recvmmsg and sendmmsg with GRO and GSO that knows nothing of TURN. Hairpin: clients send to clients, both \
-         relayed: coturn takes each message through the kernel twice, the floor and ours once."
+         relayed: coturn takes each message through the kernel twice, the floor and ours once.",
+        rounds()?
     ));
     Ok(())
 }
 
-/// Video: bursts of full datagrams, between a client and a peer outside.
-pub(crate) fn measure_bursts(report: &mut Report) -> Outcome<()> {
-    for (name, kind) in [
-        (
-            "bursts of 4 x 1200 B to peers: messages per CPU-second",
-            Kind { flow: "up", clients: FEW, burst: 4, size: 1200 },
-        ),
-        (
-            "bursts of 8 x 1200 B to peers: messages per CPU-second",
-            Kind { flow: "up", clients: FEW, burst: 8, size: 1200 },
-        ),
-        (
-            "bursts of 8 x 1200 B from peers: messages per CPU-second",
-            Kind { flow: "down", clients: FEW, burst: 8, size: 1200 },
-        ),
-    ] {
-        report.add(compare(name, &kind)?.ratio_at_least(0.6).rival_times_at_least(3.0));
-    }
-    report
-        .note("bursts: each burst leaves its sender in one call (GSO), as browsers send the packets of a video frame.");
+/// Video: bursts of full datagrams, from a client to a peer outside.
+pub(crate) fn measure_bursts_of_4(report: &mut Report) -> Outcome<()> {
+    measure_bursts(report, "bursts of 4 x 1200 B to peers", "up", 4)
+}
+
+/// Larger pictures.
+pub(crate) fn measure_bursts_of_8(report: &mut Report) -> Outcome<()> {
+    measure_bursts(report, "bursts of 8 x 1200 B to peers", "up", 8)
+}
+
+/// The other way.
+pub(crate) fn measure_bursts_from_peers(report: &mut Report) -> Outcome<()> {
+    measure_bursts(report, "bursts of 8 x 1200 B from peers", "down", 8)
+}
+
+fn measure_bursts(report: &mut Report, name: &str, flow: &'static str, burst: u32) -> Outcome<()> {
+    let row = compare(&format!("{name}: messages per CPU-second"), &Kind { flow, clients: FEW, burst, size: 1200 })?;
+    report.add(row.ratio_at_least(0.6).rival_times_at_least(3.0));
+    report.note(format!(
+        "{name}: each leaves its sender in one call (GSO), as browsers send the packets of a video frame."
+    ));
     Ok(())
 }
 
@@ -67,7 +69,7 @@ pub(crate) struct Kind {
 
 fn compare(name: &str, kind: &Kind) -> Outcome<Row> {
     let mut series = Series::default();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds()? {
         for start in [Venue::coturn, Venue::ours, Venue::floor] {
             let venue = start()?;
             let figure = best(&venue, kind)?;
@@ -107,15 +109,18 @@ pub(crate) fn best(venue: &Venue, kind: &Kind) -> Outcome<f64> {
     }
 }
 
-/// One that may be disturbed, so it is tried again.
 fn run_without_loss(
     venue: &Venue,
     generator: &mut Generator,
     kind: &Kind,
     rate: f64,
 ) -> Outcome<Option<(Figures, f64)>> {
+    without_loss(venue, generator, Order { rate, milliseconds: RUN_MS, burst: kind.burst, size: kind.size })
+}
+
+/// A run may be disturbed, so it is tried again; `None` when messages are lost each time.
+pub(crate) fn without_loss(venue: &Venue, generator: &mut Generator, order: Order) -> Outcome<Option<(Figures, f64)>> {
     for _ in 0..ATTEMPTS {
-        let order = Order { rate, milliseconds: RUN_MS, burst: kind.burst, size: kind.size };
         let (figures, seconds) = venue.run(generator, order)?;
         if figures.sent > 0 && figures.received == figures.sent {
             return Ok(Some((figures, seconds)));

@@ -1,6 +1,6 @@
 //! What it costs that two clients who speak to each other meet different workers.
 
-use super::ROUNDS;
+use super::rounds;
 use super::throughput::{Kind, best};
 use super::venue::Venue;
 use crate::Outcome;
@@ -9,7 +9,7 @@ use crate::series::{OURS, Series};
 
 pub(crate) fn measure(report: &mut Report) -> Outcome<()> {
     let (mut same, mut different) = (Series::default(), Series::default());
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds()? {
         for (series, flow) in [(&mut same, "same-worker"), (&mut different, "two-workers")] {
             let venue = Venue::ours_on(TWO_CORES)?;
             let figure = best(&venue, &Kind { flow, clients: CLIENTS, burst: 1, size: 160 })?;
