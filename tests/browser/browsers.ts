@@ -1,4 +1,4 @@
-import { chromium, firefox, type Browser } from '@playwright/test';
+import { chromium, firefox, type Browser, type BrowserContext } from '@playwright/test';
 import type { SoundServer } from './sound.js';
 
 const CHROMIUM_FLAGS = [
@@ -28,7 +28,18 @@ export function launchChromium(devices: keyof typeof DEVICES = 'granted', more: 
 
 /** Firefox stops the clock of every AudioContext on a machine without a sound device, so it plays to `sound`. */
 export function launchFirefox(sound: SoundServer): Promise<Browser> {
-  return firefox.launch({
+  return firefox.launch(firefoxOptions(sound));
+}
+
+/** With a profile of its own, and `host` as the address of every name. */
+export function launchFirefoxWith(profile: string, host: string, sound: SoundServer): Promise<BrowserContext> {
+  const options = firefoxOptions(sound);
+  const firefoxUserPrefs = { ...options.firefoxUserPrefs, 'network.dns.forceResolve': host };
+  return firefox.launchPersistentContext(profile, { ...options, firefoxUserPrefs });
+}
+
+function firefoxOptions(sound: SoundServer) {
+  return {
     env: { ...process.env, PULSE_SERVER: sound.address },
     channel: 'moz-firefox',
     executablePath: '/usr/bin/firefox-esr',
@@ -41,5 +52,5 @@ export function launchFirefox(sound: SoundServer): Promise<Browser> {
       // Its sandboxed audio process does not look for the server named above.
       'media.cubeb.sandbox': false,
     },
-  });
+  };
 }

@@ -11,7 +11,11 @@ export class Pages {
 
   /** A page in a context of its own: another person. */
   async open(browser: Browser, options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
-    const context = await browser.newContext(options);
+    return this.openIn(await browser.newContext(options));
+  }
+
+  /** The same in a context that is there already. */
+  async openIn(context: BrowserContext): Promise<Page> {
     this.contexts.push(context);
     const page = await context.newPage();
     page.on('console', (message) => {
@@ -105,7 +109,7 @@ export function freshRoom(): string {
 }
 
 /** Goes to a room's pre-join page, gives a name and joins. */
-export async function join(page: Page, server: Server, room: string, name: string): Promise<void> {
+export async function join(page: Page, server: Pick<Server, 'url'>, room: string, name: string): Promise<void> {
   await page.goto(`${server.url}/r/${room}`);
   await page.getByRole('textbox', { name: 'Your name' }).fill(name);
   await page.getByRole('button', { name: 'Join', exact: true }).click();

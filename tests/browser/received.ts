@@ -19,8 +19,9 @@ export async function expectReceived(page: Page, name: string, sent: Synthetic):
     expect(Math.abs(seen.colour[index]! - value), words).toBeLessThan(40);
   }
   expect(new Set(seen.counters).size, words).toBeGreaterThan(10);
-  // Counters rise (modulo 256), perhaps with a gap; a picture that runs backwards would show steps just below 256.
+  // Counters rise (modulo 256), perhaps with a gap, which on a slow machine may have any length: behind the first frame, for example. A
+  // picture that runs backwards would show steps just below 256 all the time.
   const steps = seen.counters.slice(1).map((counter, index) => (counter - seen.counters[index]! + 256) % 256);
-  expect(Math.max(...steps), words).toBeLessThan(192);
+  expect(steps.filter((step) => step >= 192).length, words).toBeLessThan(3);
   expect(Math.abs(seen.hertz - sent.hertz), words).toBeLessThan(20);
 }
