@@ -17,6 +17,7 @@ mod descriptor;
 mod hostile;
 mod idle;
 mod narrow;
+mod pairs;
 mod paths;
 mod slots;
 mod sync;
